@@ -1,0 +1,164 @@
+package bearerguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/keys"
+)
+
+// Config configures a Guard. The zero value of a field is the default that it documents; a negative duration means
+// none.
+type Config struct {
+	_ [0]func()
+
+	// Resource identifies this API: an absolute URI without fragment (RFC 8707, Section 2). It is the accepted audience,
+	// and, if it is an https URL, where its metadata lives (RFC 9728). Required.
+	Resource string
+
+	// Audiences are the accepted values of aud, if they are others than Resource.
+	Audiences []string
+
+	// Issuers are the trusted authorization servers. At least one.
+	Issuers []Issuer
+
+	// Leeway is how far clocks may differ, at most 2 minutes. Default: 30 seconds. See NoLeeway.
+	Leeway time.Duration
+
+	// MaxTokenLifetime bounds exp - iat. Default: 24 hours.
+	MaxTokenLifetime time.Duration
+
+	// Realm is named in challenges; printable ASCII. Default: none, unless a challenge would have no parameter without.
+	Realm string
+
+	// InsecureAllowHTTP accepts tokens over cleartext from anywhere. Whoever is on the path can steal them.
+	InsecureAllowHTTP bool
+
+	// HTTPClient lends its Transport and Timeout to the fetches of keys. Nothing else of it is used.
+	HTTPClient *http.Client
+
+	// OnDecision is called once for each decision, before the handler, on the request's goroutine. It must be quick and
+	// safe for concurrent use; its panics are contained. See LogDecisions.
+	OnDecision func(context.Context, Decision)
+}
+
+// NoLeeway makes Config.Leeway none.
+const NoLeeway time.Duration = -1
+
+const (
+	defaultLeeway           = 30 * time.Second
+	maxLeeway               = 2 * time.Minute
+	defaultMaxTokenLifetime = 24 * time.Hour
+)
+
+// New checks the whole configuration and reports all its mistakes at once. It keeps copies, so changing cfg afterwards
+// has no effect, and starts no network: keys are fetched when they are first needed, or by Ready.
+func New(cfg Config) (*Guard, error) {
+	var mistakes []error
+	mistake := func(format string, args ...any) {
+		mistakes = append(mistakes, fmt.Errorf("bearerguard: "+format, args...))
+	}
+
+	c := &core{
+		issuers: make(map[string]*trust), realm: cfg.Realm, insecureAllowHTTP: cfg.InsecureAllowHTTP, onDecision: cfg.OnDecision,
+		leeway: cfg.Leeway, maxTokenLifetime: cfg.MaxTokenLifetime,
+	}
+	switch {
+	case cfg.Leeway == 0:
+		c.leeway = defaultLeeway
+	case cfg.Leeway < 0:
+		c.leeway = 0
+	case cfg.Leeway > maxLeeway:
+		mistake("Config.Leeway %v is more than %v", cfg.Leeway, maxLeeway)
+	}
+	if cfg.MaxTokenLifetime == 0 {
+		c.maxTokenLifetime = defaultMaxTokenLifetime
+	}
+	if !challenge.IsQuotable(cfg.Realm) {
+		mistake("Config.Realm %q has characters other than printable ASCII", cfg.Realm)
+	}
+	if err := checkResource(cfg.Resource); err != nil {
+		mistake("Config.Resource %q %w", cfg.Resource, err)
+	}
+	if slices.Contains(cfg.Audiences, "") {
+		mistake("Config.Audiences %q has an empty audience", cfg.Audiences)
+	}
+	if len(cfg.Issuers) == 0 {
+		mistake("Config.Issuers is empty: no token would be accepted")
+	}
+	var (
+		transport = keys.Transport(nil)
+		timeout   time.Duration
+	)
+	if cfg.HTTPClient != nil {
+		transport, timeout = keys.Transport(cfg.HTTPClient.Transport), cfg.HTTPClient.Timeout
+	}
+	for i, issuer := range cfg.Issuers {
+		t, err := issuer.compiled(transport, timeout)
+		if err != nil {
+			for _, err := range unjoin(err) {
+				mistake("Config.Issuers[%d].%w", i, err)
+			}
+			continue
+		}
+		if _, twice := c.issuers[issuer.URL]; twice {
+			mistake("Config.Issuers[%d].URL %q is configured twice", i, issuer.URL)
+		}
+		c.issuers[issuer.URL] = t
+		c.issuerURLs = append(c.issuerURLs, issuer.URL)
+	}
+	if len(mistakes) > 0 {
+		return nil, errors.Join(mistakes...)
+	}
+	audiences := slices.Clone(cfg.Audiences)
+	if len(audiences) == 0 {
+		audiences = []string{cfg.Resource}
+	}
+	return c.newGuard(cfg.Resource, audiences), nil
+}
+
+func (c *core) newGuard(resource string, audiences []string) *Guard {
+	g := &Guard{core: c, resource: resource, audiences: audiences, metadata: metadataURL(resource), challenge: challenge.New("Bearer")}
+	realm := c.realm
+	if realm == "" && g.metadata == nil {
+		realm = resource
+	}
+	if realm != "" {
+		g.challenge = g.challenge.With("realm", realm)
+	}
+	if g.metadata != nil {
+		g.challenge = g.challenge.With("resource_metadata", g.metadata.String()) // RFC 9728, Section 5.1
+	}
+	return g
+}
+
+// checkResource demands an absolute URI without fragment (RFC 8707, Section 2), in characters that a header can carry.
+func checkResource(resource string) error {
+	u, err := url.Parse(resource)
+	switch {
+	case resource == "":
+		return errors.New("is required")
+	case err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "":
+		return errors.New("is not an absolute URI")
+	case strings.Contains(resource, "#") || u.User != nil:
+		return errors.New("has a fragment or user information")
+	case !challenge.IsQuotable(resource) || strings.ContainsAny(resource, " \"\\"):
+		return errors.New("has characters that a URI cannot have")
+	}
+	return nil
+}
+
+// unjoin takes apart what errors.Join put together.
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,175 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
+)
+
+// maxKeys bounds a set. Real ones have a handful.
+const maxKeys = 2048
+
+// Set is an immutable set of keys that were all checked: whatever it hands out may verify.
+type Set struct {
+	byID   map[selector]*Key
+	sole   map[string]*Key // algorithm → its only key; nil where there are several
+	total  int
+	Passed []error // why other keys of the document were passed over
+}
+
+type selector struct{ algorithm, id string }
+
+var (
+	errNoKeys   = errors.New("the document has no array of keys")
+	errNoUsable = errors.New("the document has no usable key")
+	errTooMany  = errors.New("the document has too many keys")
+)
+
+// ParseSet reads a JWK Set (RFC 7517, Section 5). A bad key is passed over, so that it does not cost the good ones; a
+// document without a usable key is an error.
+func ParseSet(document string, allowed []string) (*Set, error) {
+	o, err := jose.ParseObjectShallow(document)
+	if err != nil {
+		return nil, fmt.Errorf("JWK Set: %w", err)
+	}
+	array, _ := o.Get("keys")
+	if array.Kind() != jose.Array {
+		return nil, errNoKeys
+	}
+	s := &Set{byID: make(map[selector]*Key), sole: make(map[string]*Key)}
+	var good []*Key
+	mixed := declaresEncryption(array)
+	n := 0
+	for raw := range array.Elements() {
+		if n++; n > maxKeys {
+			return nil, errTooMany
+		}
+		k, err := parseKey(raw, allowed)
+		if _, hasUse := raw.Member("use"); err == nil && mixed && !hasUse {
+			err = errKeyUse // RFC 8414, Section 2, jwks_uri: in a mixed set every key says what it is for
+		}
+		if err != nil {
+			s.Passed = append(s.Passed, fmt.Errorf("key %d: %w", n, err))
+			continue
+		}
+		good = append(good, k)
+	}
+	s.file(good)
+	if s.total == 0 {
+		return nil, errors.Join(append([]error{errNoUsable}, s.Passed...)...)
+	}
+	return s, nil
+}
+
+func declaresEncryption(array jose.Value) bool {
+	for raw := range array.Elements() {
+		use, _ := raw.Member("use")
+		if text, _ := use.Text(); text == "enc" {
+			return true
+		}
+	}
+	return false
+}
+
+// file indexes the keys. Of keys with the same kid and algorithm, identical ones are one key, and different ones are
+// none: which of them signs is not for us to guess (RFC 7517, Section 4.5).
+func (s *Set) file(good []*Key) {
+	conflicts := make(map[selector]bool)
+	perAlgorithm := make(map[string]*storage)
+	var distinct []*Key
+	for _, k := range good {
+		if !k.hasID {
+			distinct = append(distinct, k)
+			continue
+		}
+		at := selector{k.algorithm, k.id}
+		if other, ok := s.byID[at]; ok {
+			if other.material != k.material {
+				conflicts[at] = true
+			}
+			continue
+		}
+		s.byID[at] = k
+		distinct = append(distinct, k)
+	}
+	for at := range conflicts {
+		delete(s.byID, at)
+		s.Passed = append(s.Passed, fmt.Errorf("kid %.64q: different keys", at.id))
+	}
+	counted := make(map[string]int)
+	seen := make(map[selector]bool)
+	for _, k := range distinct {
+		if k.hasID && s.byID[selector{k.algorithm, k.id}] != k {
+			continue
+		}
+		if perAlgorithm[k.algorithm] == nil {
+			perAlgorithm[k.algorithm] = newStorage()
+		}
+		if err := k.choose(perAlgorithm[k.algorithm]); err != nil {
+			delete(s.byID, selector{k.algorithm, k.id})
+			s.Passed = append(s.Passed, err)
+			continue
+		}
+		s.total++
+		if at := (selector{k.algorithm, k.material}); !seen[at] {
+			seen[at] = true
+			counted[k.algorithm]++
+		}
+		s.sole[k.algorithm] = k
+		if counted[k.algorithm] > 1 {
+			s.sole[k.algorithm] = nil
+		}
+	}
+}
+
+// Select finds the key for a token's alg and kid: by kid from the keys that have one; without a kid, the single key of
+// the algorithm, if there is exactly one.
+func (s *Set) Select(alg, id string, hasID bool) (*Key, bool) {
+	alg = canonical(alg)
+	if hasID {
+		k, ok := s.byID[selector{alg, id}]
+		return k, ok
+	}
+	k := s.sole[alg]
+	return k, k != nil
+}
+
+// Len is the number of usable keys.
+func (s *Set) Len() int { return s.total }
+
+// storage is a jwkset.Storage that finds a key by its kid in constant time.
+type storage struct {
+	*jwkset.MemoryJWKSet
+	byID map[string]jwkset.JWK
+}
+
+func newStorage() *storage {
+	return &storage{MemoryJWKSet: jwkset.NewMemoryStorage(), byID: make(map[string]jwkset.JWK)}
+}
+
+// KeyRead implements jwkset.Storage.
+func (s *storage) KeyRead(_ context.Context, id string) (jwkset.JWK, error) {
+	jwk, ok := s.byID[id]
+	if !ok {
+		return jwkset.JWK{}, jwkset.ErrKeyNotFound
+	}
+	return jwk, nil
+}
+
+// choose lets keyfunc select the key, once, as it would for a token of the key's algorithm and kid; the set remembers
+// the answer, so that a request costs one map access.
+func (k *Key) choose(from *storage) error {
+	from.byID[k.id] = k.jwk
+	selected, err := keyfunc.New(keyfunc.Options{Storage: from, UseWhitelist: []jwkset.USE{jwkset.UseSig}})
+	if err != nil {
+		return err
+	}
+	k.public, err = selected.Keyfunc(&jwt.Token{Header: map[string]any{"alg": k.algorithm, "kid": k.id}})
+	return err
+}

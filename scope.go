@@ -1,0 +1,99 @@
+package bearerguard
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/challenge"
+)
+
+type scopeRequirement struct{ scopes []string }
+
+// Scope requires every one of the scopes. Scopes are compared whole and case-sensitively (RFC 6749, Section 3.3): no
+// prefix, no wildcard, no substring. A scope that is empty or has characters outside of the grammar panics.
+func Scope(scopes ...string) Requirement { return scopeRequirement{checkedScopes("Scope", scopes)} }
+
+func (s scopeRequirement) policy()        {}
+func (s scopeRequirement) String() string { return "scope " + strings.Join(s.scopes, " ") }
+
+func (s scopeRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+	for _, scope := range s.scopes {
+		if !t.HasScope(scope) {
+			return shortfall{lack: lackScope, scopes: s.scopes, failed: s}
+		}
+	}
+	return shortfall{}
+}
+
+type anyScopeRequirement struct{ scopes []string }
+
+// AnyScope requires one of the scopes. The answer to a token that has none of them names the first.
+func AnyScope(scopes ...string) Requirement {
+	return anyScopeRequirement{checkedScopes("AnyScope", scopes)}
+}
+
+func (s anyScopeRequirement) policy()        {}
+func (s anyScopeRequirement) String() string { return "any scope of " + strings.Join(s.scopes, " ") }
+
+func (s anyScopeRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+	if slices.ContainsFunc(s.scopes, t.HasScope) {
+		return shortfall{}
+	}
+	return shortfall{lack: lackScope, scopes: s.scopes[:1], failed: s}
+}
+
+type roleRequirement struct{ roles []string }
+
+// Role requires every one of the roles, which the issuer's [Profile] finds in the token. Roles are compared whole. An
+// empty role panics.
+func Role(roles ...string) Requirement { return roleRequirement{checkedNames("Role", roles)} }
+
+func (p roleRequirement) policy()        {}
+func (p roleRequirement) String() string { return "role " + quoteNames(p.roles) }
+
+func (p roleRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+	for _, role := range p.roles {
+		if !t.HasRole(role) {
+			return shortfall{lack: lackForbidden, failed: p}
+		}
+	}
+	return shortfall{}
+}
+
+type anyRoleRequirement struct{ roles []string }
+
+// AnyRole requires one of the roles.
+func AnyRole(roles ...string) Requirement {
+	return anyRoleRequirement{checkedNames("AnyRole", roles)}
+}
+
+func (p anyRoleRequirement) policy()        {}
+func (p anyRoleRequirement) String() string { return "any role of " + quoteNames(p.roles) }
+
+func (p anyRoleRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+	if slices.ContainsFunc(p.roles, t.HasRole) {
+		return shortfall{}
+	}
+	return shortfall{lack: lackForbidden, failed: p}
+}
+
+func checkedScopes(name string, scopes []string) []string {
+	for _, scope := range checkedNames(name, scopes) {
+		if !challenge.IsScopeToken(scope) {
+			misuse("%s: %q is no scope: only printable ASCII without space, quote and backslash (RFC 6749, Section 3.3)", name, scope)
+		}
+	}
+	return slices.Clone(scopes)
+}
+
+func checkedNames(name string, values []string) []string {
+	if len(values) == 0 {
+		misuse("%s without a value", name)
+	}
+	if slices.Contains(values, "") {
+		misuse("%s: empty value", name)
+	}
+	return slices.Clone(values)
+}
