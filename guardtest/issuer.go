@@ -163,6 +163,12 @@ func (i *Issuer) Sign(algorithm, header, payload string) string {
 	return input + "." + b64.EncodeToString(signature)
 }
 
+// Unsecured is a token with alg none and no signature, which no service may accept (RFC 7519, Section 6).
+func Unsecured(claims Claims) string {
+	b64 := base64.RawURLEncoding
+	return b64.EncodeToString([]byte(`{"typ":"at+jwt","alg":"none"}`)) + "." + b64.EncodeToString([]byte(encode(claims))) + "."
+}
+
 // KeyID is the kid of the key for the algorithm.
 func (i *Issuer) KeyID(algorithm string) string { return i.keys[algorithm].id }
 
