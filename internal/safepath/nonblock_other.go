@@ -1,0 +1,6 @@
+//go:build !unix
+
+package safepath
+
+// nonBlock is nothing here: there are no FIFOs in the file system.
+const nonBlock = 0
