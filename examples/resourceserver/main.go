@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -50,7 +51,6 @@ func run(s settings, guard *bearerguard.Guard, logger *slog.Logger) (err error) 
 	defer func() { err = errors.Join(err, closeFiles()) }()
 
 	server := &http.Server{
-		Addr:              s.addr,
 		Handler:           handler,
 		TLSConfig:         s.tls,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -60,13 +60,17 @@ func run(s settings, guard *bearerguard.Guard, logger *slog.Logger) (err error) 
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	logger.Info("serving", "addr", listener.Addr().String(), "tls", s.tls != nil)
 	served := make(chan error, 1)
 	go func() {
-		logger.Info("serving", "addr", s.addr, "tls", s.tls != nil)
 		if s.tls != nil {
-			served <- server.ListenAndServeTLS("", "")
+			served <- server.ServeTLS(listener, "", "")
 		} else {
-			served <- server.ListenAndServe()
+			served <- server.Serve(listener)
 		}
 	}()
 	go func() {
