@@ -116,7 +116,7 @@ func parseHeader(text string) (Header, error) {
 			continue
 		}
 		content, ok := value.Text()
-		if !ok {
+		if !ok || name == "typ" && content == "" { // an empty typ must not pass for an absent one
 			return Header{}, ErrHeader
 		}
 		if *field = content; name == "cty" && IsMediaType(content, "jwt") {

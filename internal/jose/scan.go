@@ -2,7 +2,6 @@ package jose
 
 import (
 	"errors"
-	"strconv"
 	"sync"
 	"unicode/utf8"
 )
@@ -22,7 +21,7 @@ var (
 )
 
 // scanner validates one JSON text in a single pass, without reflection and without copying. It is stricter than
-// encoding/json: valid UTF-8 only, no lone surrogates, bounded depth, numbers within float64, and in every object
+// encoding/json: valid UTF-8 only, no lone surrogates, bounded depth, numbers below 1e308, and in every object
 // names that differ even after case folding, because a decoder behind us might fold them (RFC 8725, Section 2.4
 // describes what such disagreement leads to).
 type scanner struct {
@@ -231,52 +230,6 @@ func (s *scanner) text() (escaped bool, err error) {
 		}
 	}
 	return false, ErrSyntax
-}
-
-// number scans a number (RFC 8259, Section 6). One that float64 cannot hold is refused here, so that no reader behind
-// us has to decide what it means.
-func (s *scanner) number() error {
-	start, plain := s.pos, true
-	if s.src[s.pos] == '-' {
-		s.pos++
-	}
-	switch {
-	case s.pos < len(s.src) && s.src[s.pos] == '0':
-		s.pos++
-	case s.digits() == 0:
-		return ErrSyntax
-	}
-	if s.pos < len(s.src) && s.src[s.pos] == '.' {
-		s.pos++
-		if s.digits() == 0 {
-			return ErrSyntax
-		}
-	}
-	if s.pos < len(s.src) && s.src[s.pos]|0x20 == 'e' {
-		plain = false
-		s.pos++
-		if s.pos < len(s.src) && (s.src[s.pos] == '+' || s.src[s.pos] == '-') {
-			s.pos++
-		}
-		if s.digits() == 0 {
-			return ErrSyntax
-		}
-	}
-	if plain && s.pos-start < 300 { // below 1e308
-		return nil
-	}
-	if _, err := strconv.ParseFloat(s.src[start:s.pos], 64); err != nil {
-		return ErrNumber
-	}
-	return nil
-}
-
-func (s *scanner) digits() int {
-	start := s.pos
-	for s.pos < len(s.src) && '0' <= s.src[s.pos] && s.src[s.pos] <= '9' {
-		s.pos++
-	}
-	return s.pos - start
 }
 
 func (s *scanner) literal(word string) error {
