@@ -52,6 +52,14 @@ func meets(audience, accepted []string) bool {
 	return false
 }
 
+// quoteFirst prints the first of an audience for the log.
+func quoteFirst(audience []string) string {
+	if len(audience) == 0 {
+		return "none"
+	}
+	return jose.Quote(audience[0])
+}
+
 // stringList reads an array of strings; false if it is anything else, or holds anything else.
 func stringList(v jose.Value) ([]string, bool) {
 	if v.Kind() != jose.Array {

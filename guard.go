@@ -137,7 +137,7 @@ func (g *Guard) examine(ctx context.Context, r *http.Request, raw string, p Poli
 		return outcome{refusal: refuse(ErrClosed, nil)}
 	}
 	out.guard = g
-	if outer.guard == g && outer.token != nil && r != nil && outer.authorization == out.authorization {
+	if outer.guard == g && r != nil && outer.authorization == out.authorization && now.Before(outer.token.expiry.Add(g.core.leeway)) {
 		out.token, out.signed = outer.token, true // the same words to the same guard: judged once
 	} else if out.token, out.signed, out.refusal = g.verify(ctx, raw, now); out.refusal != nil {
 		return out

@@ -3,6 +3,7 @@ package bearerguard
 import (
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -13,7 +14,7 @@ const metadataPath = "/.well-known/oauth-protected-resource"
 // (RFC 9728, Section 3.1). A resource in another scheme has none. http is accepted for resources on the machine itself.
 func metadataURL(resource string) *url.URL {
 	u, err := url.Parse(resource)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
 		return nil
 	}
 	at := *u
@@ -23,6 +24,11 @@ func metadataURL(resource string) *url.URL {
 		at.RawPath = metadataPath + strings.TrimSuffix(u.RawPath, "/")
 	}
 	return &at
+}
+
+func isLoopbackHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // MetadataPath is the path at which the protected resource metadata must be served; empty if the resource is no URL

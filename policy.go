@@ -3,6 +3,7 @@ package bearerguard
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -60,12 +61,12 @@ func (s shortfall) refusal() *Error {
 		return refuse(ErrUnavailable, reason)
 	case s.lack&lackStepUp != 0:
 		e = refuse(ErrAuthentication, reason)
-		e.ACRValues = s.acrValues
+		e.ACRValues = slices.Clone(s.acrValues)
 	default:
 		e = refuse(ErrScope, reason)
 	}
 	if s.lack&lackScope != 0 {
-		e.Scopes = s.scopes
+		e.Scopes = slices.Clone(s.scopes)
 	}
 	return e
 }
@@ -92,14 +93,13 @@ func (a allOf) evaluate(t *Token, r *http.Request, now time.Time) shortfall {
 			worst, sum.failed, sum.err = s.lack, s.failed, s.err
 		}
 		sum.lack |= s.lack
-		sum.acrValues = append(slices.Clip(sum.acrValues), s.acrValues...)
 	}
 	if sum.lack&^lackUnknown != 0 {
 		sum.lack &^= lackUnknown // refused for certain, whatever the undecided part would have said
 	}
-	if sum.lack&lackScope != 0 {
-		// A client that asks for the missing scopes alone would lose the others: name all of them.
-		sum.scopes = neededScopes(a, t, r, now)
+	if sum.lack != 0 {
+		// A client that asks only for what is missing would lose what it has: name all that is needed together.
+		sum.scopes, sum.acrValues = needs(a, t, r, now)
 	}
 	return sum
 }
@@ -114,42 +114,55 @@ func (a anyOf) policy()        {}
 func (a anyOf) String() string { return join(a.parts, " OR ") }
 
 func (a anyOf) evaluate(t *Token, r *http.Request, now time.Time) shortfall {
-	var least shortfall
-	for i, part := range a.parts {
-		s := part.evaluate(t, r, now)
-		if s.lack == 0 {
-			return s
-		}
-		if s.lack&lackUnknown != 0 {
-			least = s // the undecided part might have granted
-		} else if i == 0 || s.lack < least.lack && least.lack&lackUnknown == 0 {
-			least = s
-		}
-	}
+	_, least := a.least(t, r, now)
 	return least
 }
 
-// neededScopes lists the scopes that satisfy the requirement together, without repetition.
-func neededScopes(requirement Requirement, t *Token, r *http.Request, now time.Time) []string {
-	var scopes []string
-	add := func(more []string) {
-		for _, scope := range more {
-			if !slices.Contains(scopes, scope) {
-				scopes = append(scopes, scope)
+// least finds the part that lacks least, with what it lacks.
+func (a anyOf) least(t *Token, r *http.Request, now time.Time) (part Requirement, least shortfall) {
+	for i, candidate := range a.parts {
+		s := candidate.evaluate(t, r, now)
+		if s.lack == 0 {
+			return candidate, s
+		}
+		undecided := s.lack&lackUnknown != 0 // it might have granted, so nobody was refused for certain
+		if i == 0 || undecided || s.lack < least.lack && least.lack&lackUnknown == 0 {
+			part, least = candidate, s
+		}
+	}
+	return part, least
+}
+
+// needs lists what satisfies the requirement as a whole, met or not: all its scopes, and the authentication context
+// classes that each of its parts accepts. Of alternatives it takes the one that is met, or else lacks least.
+func needs(requirement Requirement, t *Token, r *http.Request, now time.Time) (scopes, acrValues []string) {
+	switch requirement := requirement.(type) {
+	case scopeRequirement:
+		return requirement.scopes, nil
+	case anyScopeRequirement:
+		held := max(slices.IndexFunc(requirement.scopes, t.HasScope), 0)
+		return requirement.scopes[held : held+1], nil
+	case acrRequirement:
+		return nil, requirement.values
+	case anyOf:
+		part, _ := requirement.least(t, r, now)
+		return needs(part, t, r, now)
+	case allOf:
+		for _, part := range requirement.parts {
+			more, accepted := needs(part, t, r, now)
+			for _, scope := range more {
+				if !slices.Contains(scopes, scope) {
+					scopes = append(scopes, scope)
+				}
+			}
+			if acrValues == nil {
+				acrValues = slices.Clone(accepted)
+			} else if accepted != nil {
+				acrValues = slices.DeleteFunc(acrValues, func(acr string) bool { return !slices.Contains(accepted, acr) })
 			}
 		}
 	}
-	switch requirement := requirement.(type) {
-	case scopeRequirement:
-		add(requirement.scopes)
-	case allOf:
-		for _, part := range requirement.parts {
-			add(neededScopes(part, t, r, now))
-		}
-	case anyScopeRequirement, anyOf:
-		add(requirement.evaluate(t, r, now).scopes)
-	}
-	return scopes
+	return scopes, acrValues
 }
 
 type authenticated struct{}
@@ -196,11 +209,13 @@ func join(parts []Requirement, operator string) string {
 // misuse reports a mistake of the programmer, with the place in his code, while the program starts.
 func misuse(format string, args ...any) {
 	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
+	own, _ := frames.Next()
 	place := "unknown place"
 	for {
 		frame, more := frames.Next()
-		if !strings.HasPrefix(frame.Function, "github.com/bearerguard/bearerguard.") {
+		// Not by the function's name: a closure that is inlined has that of its caller.
+		if filepath.Dir(frame.File) != filepath.Dir(own.File) || strings.HasSuffix(frame.File, "_test.go") {
 			place = fmt.Sprintf("%s:%d", frame.File, frame.Line)
 			break
 		}

@@ -2,7 +2,6 @@ package bearerguard
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -103,12 +102,9 @@ func (t *Token) LogValue() slog.Value {
 		slog.String("client_id", t.clientID), slog.String("jti", t.id), slog.Time("exp", t.expiry))
 }
 
-// Format implements [fmt.Formatter], so that no verb prints the claims.
-func (t *Token) Format(f fmt.State, _ rune) {
-	if t == nil {
-		_, _ = io.WriteString(f, "anonymous")
-		return
-	}
+// Format implements [fmt.Formatter], so that no verb prints the claims. (For a Token in an unexported field of another
+// type package fmt does not ask.)
+func (t Token) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "token(iss=%q sub=%q client_id=%q)", t.issuer, t.subject, t.clientID)
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
 // checkTransport refuses a request that did not come over TLS, because its token has been on the wire for all to read
@@ -17,7 +19,7 @@ func (c *core) checkTransport(r *http.Request) error {
 		return nil
 	}
 	if proto, ok := forwardedCleartext(r.Header); ok {
-		return fmt.Errorf("from %.64q (%s)", r.RemoteAddr, proto)
+		return fmt.Errorf("from %s (%s)", jose.Quote(r.RemoteAddr), proto)
 	}
 	if r.TLS != nil {
 		return nil
@@ -33,7 +35,7 @@ func (c *core) checkTransport(r *http.Request) error {
 	if r.Header.Get("X-Forwarded-Proto") != "" || r.Header.Get("Forwarded") != "" {
 		hint = "; its forwarded headers are not believed"
 	}
-	return fmt.Errorf("from %.64q%s", r.RemoteAddr, hint)
+	return fmt.Errorf("from %s%s", jose.Quote(r.RemoteAddr), hint)
 }
 
 // forwardedCleartext looks for a forwarded header that does not say https.
@@ -48,7 +50,7 @@ func forwardedCleartext(h http.Header) (string, bool) {
 	for _, line := range h["Forwarded"] {
 		for pair := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ';' || r == ',' }) {
 			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if strings.EqualFold(name, "proto") && !strings.EqualFold(strings.Trim(value, `"`), "https") {
+			if strings.EqualFold(strings.TrimSpace(name), "proto") && !strings.EqualFold(strings.Trim(value, `" `), "https") {
 				return "Forwarded: proto is not https", true
 			}
 		}

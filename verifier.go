@@ -34,7 +34,7 @@ func (g *Guard) verify(ctx context.Context, raw string, now time.Time) (token *T
 		return nil, false, refuse(ErrUnknownIssuer, g.core.nearMiss(iss))
 	}
 	if !slices.Contains(issuer.algorithms, jws.Header.Algorithm) {
-		return nil, false, refuse(ErrAlgorithm, fmt.Errorf("%.64q is not one of %q", jws.Header.Algorithm, issuer.algorithms))
+		return nil, false, refuse(ErrAlgorithm, fmt.Errorf("%s is not one of %q", jose.Quote(jws.Header.Algorithm), issuer.algorithms))
 	}
 	t := &Token{issuer: issuer.url, claims: jws.Claims}
 	if refusal = g.core.checkTime(t, now); refusal != nil {
@@ -47,7 +47,7 @@ func (g *Guard) verify(ctx context.Context, raw string, now time.Time) (token *T
 	key, err := issuer.keys.Key(ctx, jws.Header.Algorithm, jws.Header.KeyID, jws.Header.HasKeyID)
 	switch {
 	case errors.Is(err, keys.ErrUnknown):
-		return nil, false, refuse(ErrUnknownKey, fmt.Errorf("kid %.64q, alg %q", jws.Header.KeyID, jws.Header.Algorithm))
+		return nil, false, refuse(ErrUnknownKey, fmt.Errorf("kid %s, alg %q", jose.Quote(jws.Header.KeyID), jws.Header.Algorithm))
 	case err != nil:
 		return nil, false, refuse(ErrUnavailable, err)
 	}
@@ -134,7 +134,7 @@ func (g *Guard) checkAudience(t *Token, issuer *trust) *Error {
 		accepted = issuer.audiences
 	}
 	if t.audience = audience; !meets(audience, accepted) {
-		return refuse(ErrAudience, fmt.Errorf("%.256q has none of %q", audience, accepted))
+		return refuse(ErrAudience, fmt.Errorf("%s, %d in all, where one of %q is needed", quoteFirst(audience), len(audience), accepted))
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (p Profile) checkKind(typ string, claims jose.Object) error {
 	if !jose.IsMediaType(typ, "at+jwt") && !slices.ContainsFunc(p.Types, func(accepted string) bool {
 		return jose.IsMediaType(typ, strings.ToLower(accepted))
 	}) {
-		return fmt.Errorf("typ %.64q is not at+jwt", typ)
+		return fmt.Errorf("typ %s is not at+jwt", jose.Quote(typ))
 	}
 	for name, want := range p.Expect {
 		value, _ := claims.Get(name)
@@ -262,8 +262,8 @@ func (t *trust) advise(err error) error {
 func (c *core) nearMiss(iss string) error {
 	for _, other := range [...]string{iss + "/", strings.TrimSuffix(iss, "/")} {
 		if _, ok := c.issuers[other]; ok {
-			return fmt.Errorf("iss %.256q is not %q: set Issuer.URL to exactly what the tokens say", iss, other)
+			return fmt.Errorf("iss %s is not %q: set Issuer.URL to exactly what the tokens say", jose.Quote(iss), other)
 		}
 	}
-	return fmt.Errorf("iss %.256q", iss)
+	return fmt.Errorf("iss %s", jose.Quote(iss))
 }

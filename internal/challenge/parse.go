@@ -63,7 +63,7 @@ func parameter(s string) (name, value, rest string, ok bool) {
 		switch c := rest[i]; {
 		case c == '"':
 			return name, b.String(), rest[i+1:], true
-		case c == '\\' && i+1 < len(rest):
+		case c == '\\' && i+1 < len(rest) && rest[i+1] >= 0x20 && rest[i+1] != 0x7f:
 			i++
 			b.WriteByte(rest[i])
 		case c < 0x20 && c != '\t' || c == 0x7f:

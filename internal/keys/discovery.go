@@ -61,13 +61,13 @@ func (f fetcher) jwksURI(document, issuer string) (string, error) {
 	}
 	value, _ := o.Get("issuer")
 	if own, ok := value.Text(); !ok || own != issuer {
-		return "", fmt.Errorf("%w: %.256q", errIssuer, own)
+		return "", fmt.Errorf("%w: %s", errIssuer, jose.Quote(own))
 	}
 	value, _ = o.Get("jwks_uri")
 	target, _ := value.Text()
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(f.cleartext && u.Scheme == "http") {
-		return "", fmt.Errorf("%w: %.256q", errJWKSURI, target)
+		return "", fmt.Errorf("%w: %s", errJWKSURI, jose.Quote(target))
 	}
 	return target, nil
 }

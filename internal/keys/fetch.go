@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"syscall"
 	"time"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
 const (
@@ -94,14 +96,14 @@ type fetcher struct {
 func (f fetcher) get(ctx context.Context, target string, allowed reach) (string, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("%w: %.256q", errScheme, target)
+		return "", fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
 	}
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && f.cleartext:
+	case u.Scheme == "http" && f.cleartext && allowed == reachConfigured:
 		allowed = reachPrivate
 	default:
-		return "", fmt.Errorf("%w: %.256q", errScheme, target)
+		return "", fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
 	}
 	ctx = context.WithValue(ctx, reachKey{}, allowed)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)

@@ -35,6 +35,8 @@ var (
 	errKeyUse     = errors.New("not a key for verifying signatures")
 	errKeyAlg     = errors.New("no allowed algorithm fits the key")
 	errKeySize    = errors.New("size or exponent out of bounds")
+
+	errKeySmallOrder = errors.New("an Ed25519 point of small order, under which anybody can sign")
 )
 
 // Bounds of RSA keys: RFC 7518, Section 3.3 sets the lower, the cost of a verification the upper.
@@ -122,6 +124,9 @@ func checkMaterial(a algorithm, m jwkset.JWKMarshal) error {
 		// Full length (RFC 7518, Section 6.2.1.2); jwkset checks that the point is on the curve.
 		if !sized(m.X, a.size) || a.kty == jwkset.KtyEC && !sized(m.Y, a.size) || a.kty == jwkset.KtyOKP && m.Y != "" {
 			return errKeySize
+		}
+		if a.kty == jwkset.KtyOKP && isSmallOrder(m.X) {
+			return errKeySmallOrder
 		}
 		return nil
 	}

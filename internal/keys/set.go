@@ -100,7 +100,7 @@ func (s *Set) file(good []*Key) {
 	}
 	for at := range conflicts {
 		delete(s.byID, at)
-		s.Passed = append(s.Passed, fmt.Errorf("kid %.64q: different keys", at.id))
+		s.Passed = append(s.Passed, fmt.Errorf("kid %s: different keys", jose.Quote(at.id)))
 	}
 	counted := make(map[string]int)
 	seen := make(map[selector]bool)

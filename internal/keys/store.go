@@ -64,6 +64,7 @@ type Store struct {
 type snapshot struct {
 	set     *Set
 	fetched time.Time
+	fresh   time.Time // until then no fetch is allowed, so a key that is not in the set is unknown
 	due     time.Time // for the next refresh
 }
 
@@ -96,20 +97,23 @@ func (s *Store) Key(ctx context.Context, alg, id string, hasID bool) (*Key, erro
 			}
 			return key, nil
 		}
-		if s.config.Static != "" || now.Sub(usable.fetched) < s.config.RefreshCooldown {
-			return nil, ErrUnknown // the set is as fresh as can be: no fetch would change the answer
+		if s.config.Static != "" || now.Before(usable.fresh) {
+			return nil, ErrUnknown // the set is as fresh as can be
 		}
 	}
-	if err := s.wait(ctx, now); err != nil {
-		return nil, err
-	}
-	if usable = s.usable(time.Now()); usable == nil {
+	err := s.wait(ctx, now)
+	now = time.Now()
+	if usable = s.usable(now); usable == nil {
 		return nil, s.unavailable()
 	}
+	// Even if the wait was in vain: another fetch may have ended between the first look and the wait.
 	if key, ok := usable.set.Select(alg, id, hasID); ok {
 		return key, nil
 	}
-	return nil, ErrUnknown
+	if err == nil || now.Before(usable.fresh) {
+		return nil, ErrUnknown
+	}
+	return nil, err
 }
 
 // usable is the last good set, until it is too old to be believed.
@@ -197,7 +201,6 @@ func (s *Store) fetch(now time.Time) <-chan singleflight.Result {
 	}
 	if !s.flying {
 		s.flying = true
-		s.allowed = now.Add(jitter(s.config.RefreshCooldown, 0.2))
 		s.fetches.Add(1)
 	}
 	return s.flight.DoChan("", s.run)
@@ -210,18 +213,24 @@ func (s *Store) run() (any, error) {
 	defer cancel()
 	set, err := s.load(ctx)
 	now := time.Now()
+	allowed := now.Add(jitter(s.config.RefreshCooldown, 0.2))
 	if err == nil {
 		due := now.Add(jitter(s.config.RefreshInterval, 0.1))
-		s.current.Store(&snapshot{set: set, fetched: now, due: due})
+		s.current.Store(&snapshot{set: set, fetched: now, fresh: allowed, due: due})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flying, s.lastError = false, err
+	s.flying, s.allowed, s.lastError = false, allowed, err
 	s.flight.Forget("") // from here on the next fetch is another one
 	return nil, err
 }
 
-func (s *Store) load(ctx context.Context) (*Set, error) {
+func (s *Store) load(ctx context.Context) (set *Set, err error) {
+	defer func() {
+		if cause := recover(); cause != nil { // in a caller's own Transport: it must not end the process
+			set, err = nil, fmt.Errorf("panic with a %T while fetching", cause)
+		}
+	}()
 	f := fetcher{transport: s.config.Transport, timeout: s.config.Timeout, cleartext: s.config.Cleartext}
 	target, allowed := s.config.JWKSURL, reachConfigured
 	if target == "" {
