@@ -101,15 +101,15 @@ func New(cfg Config) (*Guard, error) {
 		transport, timeout = keys.Transport(cfg.HTTPClient.Transport), cfg.HTTPClient.Timeout
 	}
 	for i, issuer := range cfg.Issuers {
+		if slices.ContainsFunc(cfg.Issuers[:i], func(other Issuer) bool { return other.URL == issuer.URL }) {
+			mistake("Config.Issuers[%d].URL %q is configured twice", i, issuer.URL)
+		}
 		t, err := issuer.compiled(transport, timeout)
 		if err != nil {
 			for _, err := range unjoin(err) {
 				mistake("Config.Issuers[%d].%w", i, err)
 			}
 			continue
-		}
-		if _, twice := c.issuers[issuer.URL]; twice {
-			mistake("Config.Issuers[%d].URL %q is configured twice", i, issuer.URL)
 		}
 		c.issuers[issuer.URL] = t
 		c.issuerURLs = append(c.issuerURLs, issuer.URL)
@@ -145,10 +145,12 @@ func checkResource(resource string) error {
 	switch {
 	case resource == "":
 		return errors.New("is required")
-	case err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "":
+	case err != nil || u.Scheme == "" || u.Hostname() == "" && u.Opaque == "" && u.Path == "":
 		return errors.New("is not an absolute URI")
 	case strings.Contains(resource, "#") || u.User != nil:
 		return errors.New("has a fragment or user information")
+	case (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() == "":
+		return errors.New("has no host")
 	case !challenge.IsQuotable(resource) || strings.ContainsAny(resource, " \"\\"):
 		return errors.New("has characters that a URI cannot have")
 	}

@@ -1,6 +1,9 @@
 package bearerguard
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // verdict is the outcome of a check, with what it was about.
 type verdict struct {
@@ -16,6 +19,9 @@ type tokenContext struct {
 }
 
 type tokenContextKey struct{}
+
+// Format implements [fmt.Formatter]: contexts get printed, and this one holds a token.
+func (c *tokenContext) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%v.WithToken", c.Context) }
 
 // Value implements [context.Context].
 func (c *tokenContext) Value(key any) any {

@@ -89,7 +89,12 @@ func (g *Guard) Check(r *http.Request, p Policy) (*Token, error) {
 func (g *Guard) Verify(ctx context.Context, rawToken string, p Policy) (*Token, error) {
 	checkPolicy(p)
 	now := time.Now()
-	out := g.examine(ctx, nil, rawToken, p, verdict{}, now)
+	var out outcome
+	if rawToken == "" {
+		out.refusal = refuse(ErrNoToken, nil)
+	} else {
+		out = g.examine(ctx, nil, rawToken, p, verdict{}, now)
+	}
 	g.report(ctx, nil, p, out, now)
 	if out.refusal != nil {
 		return nil, out.refusal

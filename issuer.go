@@ -83,7 +83,7 @@ func (i Issuer) compiled(transport http.RoundTripper, timeout time.Duration) (*t
 		if len(i.JWKS) > 0 {
 			mistake("JWKSURL %q and JWKS: only one of them can be the source of the keys", i.JWKSURL)
 		}
-		if u, err := url.Parse(i.JWKSURL); err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || !allowedScheme(u, i.InsecureAllowHTTP) {
+		if u, err := url.Parse(i.JWKSURL); err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || !allowedScheme(u, i.InsecureAllowHTTP) {
 			mistake("JWKSURL %q is not an absolute https URL", i.JWKSURL)
 		}
 	}
@@ -101,12 +101,17 @@ func (i Issuer) compiled(transport http.RoundTripper, timeout time.Duration) (*t
 	}
 	var err error
 	if t.profile, err = i.Profile.compiled(); err != nil {
-		mistake("%w", err)
+		mistakes = append(mistakes, unjoin(err)...)
+	}
+	if i.JWKS != nil {
+		if _, err := keys.ParseSet(string(i.JWKS), t.algorithms); err != nil {
+			mistake("JWKS: %w", err)
+		}
 	}
 	interval := duration("RefreshInterval", i.RefreshInterval, defaultRefreshInterval, mistake)
 	cooldown := duration("RefreshCooldown", i.RefreshCooldown, defaultRefreshCooldown, mistake)
 	stale := duration("MaxStale", i.MaxStale, defaultMaxStale, mistake)
-	if stale < 3*interval {
+	if interval > stale/3 {
 		mistake("MaxStale %v is less than three times RefreshInterval %v: one late fetch would cause an outage", stale, interval)
 	}
 	if len(mistakes) > 0 {
@@ -140,7 +145,7 @@ func checkIssuerURL(raw string, cleartext bool) error {
 		return errors.New("is required")
 	case err != nil:
 		return errors.New("does not parse")
-	case u.Host == "" || !allowedScheme(u, cleartext):
+	case u.Hostname() == "" || !allowedScheme(u, cleartext):
 		return errors.New("is not an absolute https URL")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
 		return errors.New("has user information, a query or a fragment (RFC 8414, Section 2)")

@@ -29,6 +29,7 @@ type Requirement interface {
 // shortfall is what a token lacks. The zero value says: nothing.
 type shortfall struct {
 	lack      lack
+	missing   int      // how many scopes, for comparing alternatives
 	scopes    []string // all that the failed requirement needs
 	acrValues []string
 	failed    Policy // for the log
@@ -45,6 +46,14 @@ const (
 	lackForbidden                  // nothing that the client can ask for would do
 	lackUnknown                    // could not be decided, through a fault of ours
 )
+
+// less compares what two alternatives lack: first the ways, then the number of scopes.
+func (s shortfall) less(other shortfall) bool {
+	if s.lack != other.lack {
+		return s.lack < other.lack
+	}
+	return s.missing < other.missing
+}
 
 // refusal turns a shortfall into the answer: what no other token mends is 403; a scope alone is 403
 // insufficient_scope; an authentication too weak is 401 with the missing scopes beside it (RFC 9470, Section 3).
@@ -93,6 +102,7 @@ func (a allOf) evaluate(t *Token, r *http.Request, now time.Time) shortfall {
 			worst, sum.failed, sum.err = s.lack, s.failed, s.err
 		}
 		sum.lack |= s.lack
+		sum.missing += s.missing
 	}
 	if sum.lack&^lackUnknown != 0 {
 		sum.lack &^= lackUnknown // refused for certain, whatever the undecided part would have said
@@ -126,7 +136,7 @@ func (a anyOf) least(t *Token, r *http.Request, now time.Time) (part Requirement
 			return candidate, s
 		}
 		undecided := s.lack&lackUnknown != 0 // it might have granted, so nobody was refused for certain
-		if i == 0 || undecided || s.lack < least.lack && least.lack&lackUnknown == 0 {
+		if i == 0 || undecided || least.lack&lackUnknown == 0 && s.less(least) {
 			part, least = candidate, s
 		}
 	}

@@ -26,7 +26,7 @@ type Profile struct {
 	// ClientIDClaims are the claims that may hold the client id; the first that is present counts. Default: client_id.
 	ClientIDClaims []string
 
-	// ScopeClaim holds the scopes as a string, separated by spaces; or as an array of strings, if ScopeList is set. The
+	// ScopeClaim holds the scopes as a string, separated by single spaces (a space too many is passed over); or as an array of strings, if ScopeList is set. The
 	// other form is refused. Default: scope.
 	ScopeClaim string
 	ScopeList  bool
@@ -88,6 +88,14 @@ func (p Profile) compiled() (Profile, error) {
 	for _, name := range p.OptionalClaims {
 		if i := slices.Index(requiredClaims, name); i < 3 {
 			mistakes = append(mistakes, fmt.Errorf("Profile.OptionalClaims: %q is not one of %q", name, requiredClaims[3:]))
+		}
+	}
+	if _, empty := p.Expect[""]; empty {
+		mistakes = append(mistakes, fmt.Errorf("Profile.Expect %q has an empty claim name", p.Expect))
+	}
+	for field, names := range map[string][]string{"Forbid": p.Forbid, "ClientIDClaims": p.ClientIDClaims} {
+		if slices.Contains(names, "") {
+			mistakes = append(mistakes, fmt.Errorf("Profile.%s %q has an empty claim name", field, names))
 		}
 	}
 	p.Types, p.OptionalClaims, p.Forbid = slices.Clone(p.Types), slices.Clone(p.OptionalClaims), slices.Clone(p.Forbid)

@@ -19,12 +19,16 @@ func (s scopeRequirement) policy()        {}
 func (s scopeRequirement) String() string { return "scope " + strings.Join(s.scopes, " ") }
 
 func (s scopeRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+	missing := 0
 	for _, scope := range s.scopes {
 		if !t.HasScope(scope) {
-			return shortfall{lack: lackScope, scopes: s.scopes, failed: s}
+			missing++
 		}
 	}
-	return shortfall{}
+	if missing == 0 {
+		return shortfall{}
+	}
+	return shortfall{lack: lackScope, missing: missing, scopes: s.scopes, failed: s}
 }
 
 type anyScopeRequirement struct{ scopes []string }
@@ -41,7 +45,7 @@ func (s anyScopeRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) sh
 	if slices.ContainsFunc(s.scopes, t.HasScope) {
 		return shortfall{}
 	}
-	return shortfall{lack: lackScope, scopes: s.scopes[:1], failed: s}
+	return shortfall{lack: lackScope, missing: 1, scopes: s.scopes[:1], failed: s}
 }
 
 type roleRequirement struct{ roles []string }

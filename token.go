@@ -1,7 +1,9 @@
 package bearerguard
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -18,6 +20,11 @@ import (
 // A principal is identified by issuer and subject together: a subject means nothing without its issuer, and may equal a
 // client id for a client that acts for itself (RFC 9068, Section 5).
 type Token struct {
+	// Behind a pointer because package fmt, given a Token in somebody's unexported field, would print what it holds.
+	*principal
+}
+
+type principal struct {
 	issuer, subject, clientID, id, acr string
 	audience, scopes, roles            []string
 	issuedAt, expiry, authTime         time.Time
@@ -76,8 +83,8 @@ func (t *Token) String(claim string) (value string, ok bool) {
 // matched exactly at every depth: encoding/json would fill a field tagged org_id from a claim ORG_ID, which somebody
 // else may be able to set. What v held before is replaced.
 func (t *Token) Claims(v any) error {
-	if t == nil {
-		return fmt.Errorf("bearerguard: no token, no claims")
+	if t == nil || t.principal == nil {
+		return errors.New("bearerguard: no token, no claims")
 	}
 	if err := t.claims.Decode(v); err != nil {
 		return fmt.Errorf("bearerguard: claims: %w", err)
@@ -95,24 +102,37 @@ func ClaimsAs[T any](t *Token) (T, error) {
 // LogValue implements [slog.LogValuer] with what identifies the caller. Claims beyond that may be personal and are left
 // out; the text of the token is not kept at all.
 func (t *Token) LogValue() slog.Value {
-	if t == nil {
+	if t == nil || t.principal == nil {
 		return slog.StringValue("anonymous")
 	}
 	return slog.GroupValue(slog.String("iss", t.issuer), slog.String("sub", t.subject),
 		slog.String("client_id", t.clientID), slog.String("jti", t.id), slog.Time("exp", t.expiry))
 }
 
-// Format implements [fmt.Formatter], so that no verb prints the claims. (For a Token in an unexported field of another
-// type package fmt does not ask.)
+// Format implements [fmt.Formatter], so that no verb prints the claims, of a copy neither.
 func (t Token) Format(f fmt.State, _ rune) {
+	if t.principal == nil {
+		_, _ = io.WriteString(f, "anonymous")
+		return
+	}
 	_, _ = fmt.Fprintf(f, "token(iss=%q sub=%q client_id=%q)", t.issuer, t.subject, t.clientID)
 }
 
-var anonymous Token
+var anonymous principal
 
-func (t *Token) or() *Token {
-	if t == nil {
+func (t *Token) or() *principal {
+	if t == nil || t.principal == nil {
 		return &anonymous
 	}
-	return t
+	return t.principal
+}
+
+// newToken allocates a Token and what it points to as one.
+func newToken() *Token {
+	made := new(struct {
+		token Token
+		about principal
+	})
+	made.token.principal = &made.about
+	return &made.token
 }

@@ -42,7 +42,7 @@ func (c *core) checkTransport(r *http.Request) error {
 func forwardedCleartext(h http.Header) (string, bool) {
 	for _, line := range h["X-Forwarded-Proto"] {
 		for proto := range strings.SplitSeq(line, ",") {
-			if !strings.EqualFold(strings.TrimSpace(proto), "https") {
+			if proto = strings.TrimSpace(proto); !strings.EqualFold(proto, "https") && !strings.EqualFold(proto, "wss") {
 				return "X-Forwarded-Proto is not https", true
 			}
 		}

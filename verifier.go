@@ -36,7 +36,8 @@ func (g *Guard) verify(ctx context.Context, raw string, now time.Time) (token *T
 	if !slices.Contains(issuer.algorithms, jws.Header.Algorithm) {
 		return nil, false, refuse(ErrAlgorithm, fmt.Errorf("%s is not one of %q", jose.Quote(jws.Header.Algorithm), issuer.algorithms))
 	}
-	t := &Token{issuer: issuer.url, claims: jws.Claims}
+	t := newToken()
+	t.issuer, t.claims = issuer.url, jws.Claims
 	if refusal = g.core.checkTime(t, now); refusal != nil {
 		return nil, false, refusal
 	}
@@ -130,7 +131,7 @@ func (g *Guard) checkAudience(t *Token, issuer *trust) *Error {
 		return refuse(ErrAudience, err)
 	}
 	accepted := g.audiences
-	if issuer.audiences != nil && !g.view {
+	if len(issuer.audiences) > 0 && !g.view {
 		accepted = issuer.audiences
 	}
 	if t.audience = audience; !meets(audience, accepted) {
