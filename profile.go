@@ -93,9 +93,9 @@ func (p Profile) compiled() (Profile, error) {
 	if _, empty := p.Expect[""]; empty {
 		mistakes = append(mistakes, fmt.Errorf("Profile.Expect %q has an empty claim name", p.Expect))
 	}
-	for field, names := range map[string][]string{"Forbid": p.Forbid, "ClientIDClaims": p.ClientIDClaims} {
+	for field, names := range map[string][]string{"Profile.Forbid": p.Forbid, "Profile.ClientIDClaims": p.ClientIDClaims} {
 		if slices.Contains(names, "") {
-			mistakes = append(mistakes, fmt.Errorf("Profile.%s %q has an empty claim name", field, names))
+			mistakes = append(mistakes, fmt.Errorf("%s %q has an empty claim name", field, names))
 		}
 	}
 	p.Types, p.OptionalClaims, p.Forbid = slices.Clone(p.Types), slices.Clone(p.OptionalClaims), slices.Clone(p.Forbid)
