@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,16 @@ func (i *Issuer) Sign(algorithm, header, payload string) string {
 		panic(fmt.Sprintf("guardtest: %v", err)) // only a broken key can get here
 	}
 	return input + "." + b64.EncodeToString(signature)
+}
+
+// NewRequest is a request with a token, or without one if it is empty, as a handler sees it that is served over TLS. (A
+// request of httptest.NewRequest has come in cleartext from another machine, and is refused for that.)
+func NewRequest(method, path, token string) *http.Request {
+	r := httptest.NewRequestWithContext(context.Background(), method, DefaultResource+path, nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return r
 }
 
 // Unsecured is a token with alg none and no signature, which no service may accept (RFC 7519, Section 6).
