@@ -44,6 +44,19 @@ type Config struct {
 	// HTTPClient lends its Transport and Timeout to the fetches of keys. Nothing else of it is used.
 	HTTPClient *http.Client
 
+	// IssuerFor finds issuers that are not known at start-up, such as the customers' own in a service with many tenants.
+	// It is asked with an iss that nobody has verified, and only if that is an https URL on one of IssuerHosts, which
+	// are then mandatory. The Issuer it returns must have that URL, https, and no private address behind it. False
+	// refuses the token, and is remembered for 30 seconds; an error or a panic is answered 503. An issuer that was
+	// found is asked for again after 5 minutes. Questions are asked one at a time for each issuer, at most ten a second
+	// in all, and must be answered within 2 seconds.
+	IssuerFor   func(ctx context.Context, iss string) (Issuer, bool, error)
+	IssuerHosts []string
+
+	// OnKeyEvent is told what happens to the issuers' keys, on the goroutine of the fetch; its panics are contained. See
+	// LogKeyEvents.
+	OnKeyEvent func(KeyEvent)
+
 	// OnDecision is called once for each decision, before the handler, on the request's goroutine. It must be quick and
 	// safe for concurrent use; its panics are contained. See LogDecisions.
 	OnDecision func(context.Context, Decision)
@@ -67,7 +80,7 @@ func New(cfg Config) (*Guard, error) {
 	}
 
 	c := &core{
-		issuers: make(map[string]*trust), realm: cfg.Realm, insecureAllowHTTP: cfg.InsecureAllowHTTP, onDecision: cfg.OnDecision,
+		issuers: make(map[string]*trust), counters: newCounters(), realm: cfg.Realm, insecureAllowHTTP: cfg.InsecureAllowHTTP, onDecision: cfg.OnDecision,
 		leeway: cfg.Leeway, maxTokenLifetime: cfg.MaxTokenLifetime,
 	}
 	switch {
@@ -90,21 +103,24 @@ func New(cfg Config) (*Guard, error) {
 	if slices.Contains(cfg.Audiences, "") {
 		mistake("Config.Audiences %q has an empty audience", cfg.Audiences)
 	}
-	if len(cfg.Issuers) == 0 {
+	if len(cfg.Issuers) == 0 && cfg.IssuerFor == nil {
 		mistake("Config.Issuers is empty: no token would be accepted")
 	}
-	var (
-		transport = keys.Transport(nil)
-		timeout   time.Duration
-	)
-	if cfg.HTTPClient != nil {
-		transport, timeout = keys.Transport(cfg.HTTPClient.Transport), cfg.HTTPClient.Timeout
+	s := supply{onEvent: keyEventHook(cfg.OnKeyEvent)}
+	if cfg.HTTPClient == nil {
+		s.transport = keys.Transport(nil)
+	} else {
+		s.transport, s.timeout = keys.Transport(cfg.HTTPClient.Transport), cfg.HTTPClient.Timeout
+	}
+	var err error
+	if c.dynamic, err = newResolver(cfg.IssuerFor, cfg.IssuerHosts, s); err != nil {
+		mistakes = append(mistakes, unjoin(err)...)
 	}
 	for i, issuer := range cfg.Issuers {
 		if slices.ContainsFunc(cfg.Issuers[:i], func(other Issuer) bool { return other.URL == issuer.URL }) {
 			mistake("Config.Issuers[%d].URL %q is configured twice", i, issuer.URL)
 		}
-		t, err := issuer.compiled(transport, timeout)
+		t, err := issuer.compiled(s)
 		if err != nil {
 			for _, err := range unjoin(err) {
 				mistake("Config.Issuers[%d].%w", i, err)
@@ -112,6 +128,7 @@ func New(cfg Config) (*Guard, error) {
 			continue
 		}
 		c.issuers[issuer.URL] = t
+		c.configured = append(c.configured, t)
 		c.issuerURLs = append(c.issuerURLs, issuer.URL)
 	}
 	if len(mistakes) > 0 {

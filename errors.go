@@ -51,6 +51,13 @@ const (
 	ErrInternal       Cause = "fault in the guarding code" // 500
 )
 
+// causes are all of them.
+var causes = [...]Cause{
+	ErrPath, ErrCleartext, ErrCredentials, ErrNoToken, ErrTokenSize, ErrMalformed, ErrUnknownIssuer, ErrAlgorithm, ErrExpired,
+	ErrNotYetValid, ErrLifetime, ErrAudience, ErrUnknownKey, ErrSignature, ErrType, ErrClaims, ErrConfirmation, ErrScope,
+	ErrForbidden, ErrAuthentication, ErrUnavailable, ErrClosed, ErrInternal,
+}
+
 // Error implements error.
 func (c Cause) Error() string { return "bearerguard: " + string(c) }
 

@@ -28,6 +28,9 @@ type Guard struct {
 // core is what all views of a Guard share.
 type core struct {
 	issuers           map[string]*trust
+	configured        []*trust
+	dynamic           *resolver // nil without Config.IssuerFor
+	counters          *counters
 	issuerURLs        []string // in the order of the configuration
 	leeway            time.Duration
 	maxTokenLifetime  time.Duration
@@ -49,14 +52,19 @@ func (g *Guard) For(resource string) *Guard {
 	return view
 }
 
-// Ready waits until every issuer has had a usable key set, or ctx ends. It is for start-up and readiness probes.
+// Ready begins to fetch the keys of every issuer that is not lazy, and waits until each has had a usable set, or ctx
+// ends. It latches: a later outage of an issuer must not take every instance of a service out of its load balancer. Stats
+// tells of such outages.
 func (g *Guard) Ready(ctx context.Context) error {
-	failures := make([]error, len(g.core.issuerURLs))
+	failures := make([]error, len(g.core.configured))
 	var waiting sync.WaitGroup
-	for i, iss := range g.core.issuerURLs {
+	for i, t := range g.core.configured {
+		if t.lazy {
+			continue
+		}
 		waiting.Go(func() {
-			if err := g.core.issuers[iss].keys.Ready(ctx); err != nil {
-				failures[i] = fmt.Errorf("bearerguard: issuer %q: %w", iss, err)
+			if err := t.keys.Ready(ctx); err != nil {
+				failures[i] = fmt.Errorf("bearerguard: issuer %q: %w", t.url, err)
 			}
 		})
 	}
@@ -67,7 +75,10 @@ func (g *Guard) Ready(ctx context.Context) error {
 // Close ends all fetches and waits for them. From then on guarded routes answer 503. It may be called more than once.
 func (g *Guard) Close() error {
 	g.core.closed.Store(true)
-	for _, t := range g.core.issuers {
+	if g.core.dynamic != nil {
+		g.core.dynamic.close()
+	}
+	for _, t := range g.core.trusts() {
 		t.keys.Close()
 	}
 	return nil
@@ -162,6 +173,7 @@ func describePanic(cause any) error {
 }
 
 func (g *Guard) report(ctx context.Context, r *http.Request, p Policy, out outcome, start time.Time) {
+	g.core.counters.count(out.refusal)
 	if g.core.onDecision == nil {
 		return
 	}

@@ -41,17 +41,28 @@ type Issuer struct {
 	// RefreshInterval is the time between two fetches of the keys, give or take a tenth. Default: 5 minutes.
 	RefreshInterval time.Duration
 
-	// RefreshCooldown is the least time between two fetches that unknown keys provoke, give or take a fifth. Default:
-	// 5 seconds.
+	// RefreshCooldown is the least time between two fetches that unknown keys provoke, give or take a fifth; never more
+	// than RefreshInterval. Default: 5 seconds.
 	RefreshCooldown time.Duration
 
 	// MaxStale is how long the last good keys serve while no new ones can be had. At least three times RefreshInterval.
 	// Default: 1 hour.
 	MaxStale time.Duration
 
+	// Lazy leaves the issuer out of Guard.Ready: its keys are fetched for the first of its tokens.
+	Lazy bool
+
 	// InsecureAllowHTTP allows http for URL and JWKSURL, to loopback and private addresses only, which is checked when
 	// dialling. Whoever can write to that network can forge every token.
 	InsecureAllowHTTP bool
+}
+
+// supply is what an issuer's key store gets from its surroundings.
+type supply struct {
+	transport  http.RoundTripper
+	timeout    time.Duration
+	publicOnly bool
+	onEvent    func(keys.Event)
 }
 
 // trust is an Issuer as it is used.
@@ -60,6 +71,7 @@ type trust struct {
 	algorithms []string
 	audiences  []string // nil: the guard's
 	profile    Profile
+	lazy       bool
 	keys       *keys.Store
 }
 
@@ -72,7 +84,7 @@ const (
 )
 
 // compiled checks the issuer and makes its key store; it reports every mistake.
-func (i Issuer) compiled(transport http.RoundTripper, timeout time.Duration) (*trust, error) {
+func (i Issuer) compiled(s supply) (*trust, error) {
 	var mistakes []error
 	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
 
@@ -87,7 +99,7 @@ func (i Issuer) compiled(transport http.RoundTripper, timeout time.Duration) (*t
 			mistake("JWKSURL %q is not an absolute https URL", i.JWKSURL)
 		}
 	}
-	t := &trust{url: i.URL, algorithms: slices.Clone(i.Algorithms), audiences: slices.Clone(i.Audiences)}
+	t := &trust{url: i.URL, lazy: i.Lazy, algorithms: slices.Clone(i.Algorithms), audiences: slices.Clone(i.Audiences)}
 	if len(i.Algorithms) == 0 {
 		t.algorithms = defaultAlgorithms
 	}
@@ -119,8 +131,8 @@ func (i Issuer) compiled(transport http.RoundTripper, timeout time.Duration) (*t
 	}
 	t.keys, err = keys.New(keys.Config{
 		Issuer: i.URL, JWKSURL: i.JWKSURL, Static: string(i.JWKS), Algorithms: t.algorithms,
-		Transport: transport, Timeout: timeout, Cleartext: i.InsecureAllowHTTP,
-		RefreshInterval: interval, RefreshCooldown: cooldown, MaxStale: stale,
+		Transport: s.transport, Timeout: s.timeout, Cleartext: i.InsecureAllowHTTP, PublicOnly: s.publicOnly,
+		RefreshInterval: interval, RefreshCooldown: min(cooldown, interval), MaxStale: stale, OnEvent: s.onEvent,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("JWKS: %w", err)

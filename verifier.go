@@ -29,9 +29,9 @@ func (g *Guard) verify(ctx context.Context, raw string, now time.Time) (token *T
 	if !ok {
 		return nil, false, refuse(ErrMalformed, errors.New("no iss that is a string"))
 	}
-	issuer, ok := g.core.issuers[iss] // selects keys and rules; believed only when one of those keys has signed it
-	if !ok {
-		return nil, false, refuse(ErrUnknownIssuer, g.core.nearMiss(iss))
+	issuer, refusal := g.core.trustFor(ctx, iss) // selects keys and rules; believed only when one of those keys has signed
+	if refusal != nil {
+		return nil, false, refusal
 	}
 	if !slices.Contains(issuer.algorithms, jws.Header.Algorithm) {
 		return nil, false, refuse(ErrAlgorithm, fmt.Errorf("%s is not one of %q", jose.Quote(jws.Header.Algorithm), issuer.algorithms))

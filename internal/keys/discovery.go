@@ -17,12 +17,12 @@ var (
 
 // discover finds the issuer's jwks_uri: the RFC 8414 form of the well-known URL first, then the OpenID Connect forms,
 // each only if the one before gave no good document (RFC 8414, Section 5).
-func (f fetcher) discover(ctx context.Context, issuer string) (jwksURL string, err error) {
+func (f fetcher) discover(ctx context.Context, issuer string, allowed reach) (jwksURL string, err error) {
 	var failures []error
 	for _, target := range wellKnown(issuer) {
-		document, err := f.get(ctx, target, reachConfigured)
+		answer, err := f.get(ctx, target, allowed, "")
 		if err == nil {
-			jwksURL, err = f.jwksURI(document, issuer)
+			jwksURL, err = f.jwksURI(answer.body, issuer)
 		}
 		if err == nil {
 			return jwksURL, nil
@@ -72,13 +72,9 @@ func (f fetcher) jwksURI(document, issuer string) (string, error) {
 	return target, nil
 }
 
-// reachOf tells how far a discovered URL may lead: to the issuer's own host as far as the issuer, elsewhere only to
-// public addresses.
-func reachOf(discovered, issuer string) reach {
+// sameHost tells whether a discovered URL leads to the issuer's own host.
+func sameHost(discovered, issuer string) bool {
 	to, err := url.Parse(discovered)
 	from, err2 := url.Parse(issuer)
-	if err == nil && err2 == nil && to.Host == from.Host {
-		return reachConfigured
-	}
-	return reachPublic
+	return err == nil && err2 == nil && to.Host == from.Host
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,11 +24,11 @@ const (
 )
 
 var (
-	errStatus   = errors.New("status is not 200")
 	errTooLarge = errors.New("body too large")
 	errAddress  = errors.New("address not allowed")
 	errRedirect = errors.New("redirect to another host or scheme")
 	errScheme   = errors.New("not an https URL")
+	errHTML     = errors.New("an HTML page, not JSON")
 )
 
 // Transport is the round tripper for all fetches: the caller's, or one of our own. A caller's *http.Transport is cloned
@@ -87,33 +89,50 @@ func checkAddress(ctx context.Context, _, address string, _ syscall.RawConn) err
 // fetcher fetches documents of one issuer.
 type fetcher struct {
 	transport http.RoundTripper
-	timeout   time.Duration
 	cleartext bool // http is allowed, to loopback and private addresses
 }
 
-// get fetches one JSON document. Only status 200 counts; the body is bounded; a redirect must stay on the scheme and
-// host; cookies are neither kept nor sent.
-func (f fetcher) get(ctx context.Context, target string, allowed reach) (string, error) {
+// document is a good answer.
+type document struct {
+	body        string
+	etag        string
+	maxAge      time.Duration // of Cache-Control; negative if it says nothing
+	notModified bool
+}
+
+// statusError is an answer with another status than wanted.
+type statusError struct {
+	status     int
+	retryAfter time.Duration // negative if it was not sent
+}
+
+func (e *statusError) Error() string { return "status " + strconv.Itoa(e.status) }
+
+// get fetches one JSON document. Only status 200 counts, and 304 if an entity tag is given; the body is bounded, also
+// after decompression; a redirect must stay on the scheme and host; cookies are neither kept nor sent.
+func (f fetcher) get(ctx context.Context, target string, allowed reach, etag string) (document, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
+		return document{}, fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
 	}
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && f.cleartext && allowed == reachConfigured:
 		allowed = reachPrivate
 	default:
-		return "", fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
+		return document{}, fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
 	}
 	ctx = context.WithValue(ctx, reachKey{}, allowed)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return "", err
+		return document{}, err
 	}
 	request.Header.Set("Accept", "application/json, application/jwk-set+json")
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
 	client := http.Client{
 		Transport: f.transport,
-		Timeout:   f.timeout,
 		CheckRedirect: func(next *http.Request, via []*http.Request) error {
 			if next.URL.Scheme != u.Scheme || next.URL.Host != u.Host || next.URL.User != nil || len(via) > 3 {
 				return errRedirect
@@ -123,21 +142,58 @@ func (f fetcher) get(ctx context.Context, target string, allowed reach) (string,
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return "", err
+		return document{}, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%w but %d", errStatus, response.StatusCode)
+	d := document{etag: response.Header.Get("ETag"), maxAge: maxAge(response.Header)}
+	switch {
+	case response.StatusCode == http.StatusNotModified && etag != "":
+		d.notModified = true
+		return d, nil
+	case response.StatusCode != http.StatusOK:
+		return document{}, &statusError{response.StatusCode, retryAfter(response.Header)}
 	}
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err == nil && kind == "text/html" {
-		return "", errors.New("an HTML page, not JSON")
+		return document{}, errHTML
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	var body strings.Builder
+	n, err := io.Copy(&body, io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
-		return "", err
+		return document{}, err
 	}
-	if len(body) > maxBody {
-		return "", errTooLarge
+	if n > maxBody {
+		return document{}, errTooLarge
 	}
-	return string(body), nil
+	if len(d.etag) > 256 {
+		d.etag = ""
+	}
+	d.body = body.String()
+	return d, nil
+}
+
+// maxAge reads the max-age of Cache-Control (RFC 9111, Section 5.2.2.1). It can only shorten our own interval, so what
+// cannot be read says nothing.
+func maxAge(h http.Header) time.Duration {
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		if !strings.EqualFold(name, "max-age") {
+			continue
+		}
+		if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+			return time.Duration(seconds) * time.Second
+		}
+	}
+	return -1
+}
+
+// retryAfter reads Retry-After in seconds or as a date (RFC 9110, Section 10.2.3).
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return -1
 }

@@ -19,7 +19,7 @@ const maxKeys = 2048
 type Set struct {
 	byID   map[selector]*Key
 	sole   map[string]*Key // algorithm → its only key; nil where there are several
-	total  int
+	all    []*Key
 	Passed []error // why other keys of the document were passed over
 }
 
@@ -61,7 +61,7 @@ func ParseSet(document string, allowed []string) (*Set, error) {
 		good = append(good, k)
 	}
 	s.file(good)
-	if s.total == 0 {
+	if len(s.all) == 0 {
 		return nil, errors.Join(append([]error{errNoUsable}, s.Passed...)...)
 	}
 	return s, nil
@@ -116,7 +116,7 @@ func (s *Set) file(good []*Key) {
 			s.Passed = append(s.Passed, err)
 			continue
 		}
-		s.total++
+		s.all = append(s.all, k)
 		if at := (selector{k.algorithm, k.material}); !seen[at] {
 			seen[at] = true
 			counted[k.algorithm]++
@@ -141,7 +141,38 @@ func (s *Set) Select(alg, id string, hasID bool) (*Key, bool) {
 }
 
 // Len is the number of usable keys.
-func (s *Set) Len() int { return s.total }
+func (s *Set) Len() int { return len(s.all) }
+
+// find is the key of this set with k's kid and algorithm; for a key without kid, the equal one.
+func (s *Set) find(k *Key) *Key {
+	if k.hasID {
+		return s.byID[selector{k.algorithm, k.id}]
+	}
+	for _, own := range s.all {
+		if !own.hasID && own.algorithm == k.algorithm && own.material == k.material {
+			return own
+		}
+	}
+	return nil
+}
+
+// adopt replaces keys by the equal ones of the last set, so that a key is one pointer for as long as it is published,
+// and what was verified with it can tell that it still is.
+func (s *Set) adopt(last *Set) {
+	for i, k := range s.all {
+		old := last.find(k)
+		if old == nil || old.material != k.material {
+			continue
+		}
+		s.all[i] = old
+		if k.hasID {
+			s.byID[selector{k.algorithm, k.id}] = old
+		}
+		if s.sole[k.algorithm] == k {
+			s.sole[k.algorithm] = old
+		}
+	}
+}
 
 // storage is a jwkset.Storage that finds a key by its kid in constant time.
 type storage struct {

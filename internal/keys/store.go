@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -20,11 +19,14 @@ var (
 	ErrUnknown     = errors.New("the issuer has no such key")
 	ErrUnavailable = errors.New("the issuer's keys cannot be had at the moment")
 	ErrClosed      = errors.New("the key store is closed")
+	errLate        = errors.New("the fetch takes long")
+	errCrowded     = errors.New("too many requests wait for the fetch")
 )
 
 const (
-	maxWait    = 2 * time.Second
-	maxWaiting = 64
+	maxWait    = 2 * time.Second // of a request, counted from the start of the fetch
+	maxWaiting = 64              // requests with an unknown kid
+	maxMissing = 1024            // kids remembered to be unknown
 )
 
 // Config configures a Store. All durations are positive.
@@ -34,15 +36,19 @@ type Config struct {
 	Static          string // a JWK Set; then nothing is ever fetched
 	Algorithms      []string
 	Transport       http.RoundTripper // from Transport
-	Timeout         time.Duration     // of one fetch; zero means 5 s
-	Cleartext       bool
+	Timeout         time.Duration     // of a whole refresh; zero means 5 s
+	Cleartext       bool              // http is allowed, to loopback and private addresses
+	PublicOnly      bool              // no private address, also of the issuer's own host
 	RefreshInterval time.Duration
 	RefreshCooldown time.Duration
 	MaxStale        time.Duration
+	OnEvent         func(Event) // may be nil; called on the goroutine of the fetch
 }
 
-// Store holds the keys of one issuer. It is safe for concurrent use. It starts no goroutine of its own accord: a fetch
-// is begun by who asks for a key, and runs detached from him.
+// Store holds the keys of one issuer. It is safe for concurrent use.
+//
+// It has no goroutine of its own. The first fetch is begun by who first needs a key; from then on a timer begins the
+// next one. A fetch runs detached from whoever began it.
 type Store struct {
 	config  Config
 	current atomic.Pointer[snapshot]
@@ -51,21 +57,27 @@ type Store struct {
 
 	mu        sync.Mutex
 	flying    bool
-	allowed   time.Time // when the next fetch may begin
+	started   time.Time // of the flight under way
+	allowed   time.Time // when a token may provoke the next fetch
+	next      time.Time // when the timer begins the next fetch
+	timer     *time.Timer
+	failures  int // in a row
 	lastError error
+	missing   map[selector]struct{} // asked for, and not brought by the last fetch
+	source    source
+	closed    bool
 
+	ready    chan struct{} // closed with the first set
 	lifetime context.Context
 	end      context.CancelFunc
 	fetches  sync.WaitGroup
-	closed   bool
 }
 
-// snapshot is what one successful fetch brought.
+// snapshot is what the last successful fetch brought or confirmed.
 type snapshot struct {
 	set     *Set
 	fetched time.Time
 	fresh   time.Time // until then no fetch is allowed, so a key that is not in the set is unknown
-	due     time.Time // for the next refresh
 }
 
 // New makes a Store and, for a static set, parses it. It fetches nothing.
@@ -73,7 +85,7 @@ func New(config Config) (*Store, error) {
 	if config.Timeout <= 0 || config.Timeout > fetchTimeout {
 		config.Timeout = fetchTimeout
 	}
-	s := &Store{config: config}
+	s := &Store{config: config, ready: make(chan struct{})}
 	s.lifetime, s.end = context.WithCancel(context.Background())
 	if config.Static != "" {
 		set, err := ParseSet(config.Static, config.Algorithms)
@@ -81,6 +93,7 @@ func New(config Config) (*Store, error) {
 			return nil, err
 		}
 		s.current.Store(&snapshot{set: set})
+		close(s.ready)
 	}
 	return s, nil
 }
@@ -92,28 +105,32 @@ func (s *Store) Key(ctx context.Context, alg, id string, hasID bool) (*Key, erro
 	usable := s.usable(now)
 	if usable != nil {
 		if key, ok := usable.set.Select(alg, id, hasID); ok {
-			if s.config.Static == "" && !now.Before(usable.due) {
-				s.fetch(now) // in the background; this token is served from what we have
-			}
 			return key, nil
 		}
 		if s.config.Static != "" || now.Before(usable.fresh) {
 			return nil, ErrUnknown // the set is as fresh as can be
 		}
+		if s.askedInVain(alg, id, now) {
+			return nil, ErrUnknown
+		}
 	}
-	err := s.wait(ctx, now)
+	err := s.wait(ctx, now, usable != nil)
 	now = time.Now()
 	if usable = s.usable(now); usable == nil {
-		return nil, s.unavailable()
+		return nil, s.unavailable(err)
 	}
 	// Even if the wait was in vain: another fetch may have ended between the first look and the wait.
 	if key, ok := usable.set.Select(alg, id, hasID); ok {
 		return key, nil
 	}
-	if err == nil || now.Before(usable.fresh) {
+	if err == nil {
+		s.remember(alg, id)
 		return nil, ErrUnknown
 	}
-	return nil, err
+	if now.Before(usable.fresh) {
+		return nil, ErrUnknown
+	}
+	return nil, s.unavailable(err)
 }
 
 // usable is the last good set, until it is too old to be believed.
@@ -125,130 +142,149 @@ func (s *Store) usable(now time.Time) *snapshot {
 	return last
 }
 
-// Ready waits until the store has had a usable set.
-func (s *Store) Ready(ctx context.Context) error {
-	for s.current.Load() == nil {
-		done := s.fetch(time.Now())
-		if done == nil { // not yet allowed to try again
-			select {
-			case <-time.After(s.config.RefreshCooldown / 4):
-			case <-ctx.Done():
-				return errors.Join(ctx.Err(), s.unavailable())
-			case <-s.lifetime.Done():
-				return ErrClosed
-			}
-			continue
-		}
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), s.unavailable())
-		}
-	}
-	return nil
-}
-
-// Close ends running fetches and waits for them. Later calls for a key are refused.
-func (s *Store) Close() {
+// askedInVain tells whether the last fetch was made for this very key and succeeded without it. Such a key is asked
+// for again, but nobody waits: a token sent over and over must not take the places of others who wait.
+func (s *Store) askedInVain(alg, id string, now time.Time) bool {
 	s.mu.Lock()
-	s.closed = true
+	_, known := s.missing[selector{canonical(alg), id}]
+	known = known && s.lastError == nil
 	s.mu.Unlock()
-	s.end()
-	s.fetches.Wait()
+	if known {
+		s.fetch(now)
+	}
+	return known
 }
 
-func (s *Store) unavailable() error {
+// remember notes a key that a fetch was made for and did not bring. The note dies with the next successful fetch.
+func (s *Store) remember(alg, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lastError != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, s.lastError)
+	if s.missing == nil {
+		s.missing = make(map[selector]struct{})
 	}
-	return ErrUnavailable
+	if len(s.missing) < maxMissing && len(id) <= 256 {
+		s.missing[selector{canonical(alg), id}] = struct{}{}
+	}
 }
 
-// wait asks for a fetch and waits for its end; nil means that it succeeded.
-func (s *Store) wait(ctx context.Context, now time.Time) error {
-	if s.waiting.Add(1) > maxWaiting {
-		s.waiting.Add(-1)
-		return ErrUnavailable
+// wait asks for a fetch and waits for its end; nil means that it succeeded. While there is a set that serves others,
+// only so many may wait; without one, there is nothing better to do.
+func (s *Store) wait(ctx context.Context, now time.Time, limited bool) error {
+	if limited {
+		if s.waiting.Add(1) > maxWaiting {
+			s.waiting.Add(-1)
+			return errCrowded
+		}
+		defer s.waiting.Add(-1)
 	}
-	defer s.waiting.Add(-1)
-	done := s.fetch(now)
+	done, started := s.fetch(now)
 	if done == nil {
-		return s.unavailable()
+		return errLate
 	}
-	late := time.NewTimer(maxWait)
+	patience := maxWait - now.Sub(started)
+	if patience <= 0 {
+		return errLate
+	}
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case result := <-done:
-		if result.Err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, result.Err)
-		}
-		return nil
+		return result.Err
 	case <-late.C:
-		return fmt.Errorf("%w: the fetch takes long", ErrUnavailable)
+		return errLate
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		return ctx.Err()
 	}
 }
 
-// fetch joins the running fetch or begins one; nil says that the cool-down does not allow it yet. It never waits.
-func (s *Store) fetch(now time.Time) <-chan singleflight.Result {
+// unavailable says why there is no answer: the last fetch's error if it failed, else err.
+func (s *Store) unavailable(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.flying && now.Before(s.allowed) {
+	if s.closed {
+		err = ErrClosed
+	} else if s.lastError != nil {
+		err = s.lastError
+	} else if err == nil {
+		err = errLate
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// Ready begins the first fetch, if nobody has, and waits until the store has had a usable set. It latches.
+func (s *Store) Ready(ctx context.Context) error {
+	select {
+	case <-s.ready:
 		return nil
+	default:
 	}
-	if !s.flying {
-		s.flying = true
-		s.fetches.Add(1)
+	s.fetch(time.Now())
+	select {
+	case <-s.ready:
+		return nil
+	case <-s.lifetime.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return s.unavailable(ctx.Err())
 	}
-	return s.flight.DoChan("", s.run)
 }
 
-// run is one fetch. Its context is the store's: a caller that hangs up must not fail the others.
-func (s *Store) run() (any, error) {
-	defer s.fetches.Done()
-	ctx, cancel := context.WithTimeout(s.lifetime, s.config.Timeout)
-	defer cancel()
-	set, err := s.load(ctx)
-	now := time.Now()
-	allowed := now.Add(jitter(s.config.RefreshCooldown, 0.2))
-	if err == nil {
-		due := now.Add(jitter(s.config.RefreshInterval, 0.1))
-		s.current.Store(&snapshot{set: set, fetched: now, fresh: allowed, due: due})
+// Refresh fetches now, whatever the cool-down says, and waits. A fetch that is under way does not count: it may have
+// begun before what the caller wants to see.
+func (s *Store) Refresh(ctx context.Context) error {
+	if s.config.Static != "" {
+		return errors.New("the key set is part of the configuration")
 	}
+	for own := false; ; own = true {
+		s.mu.Lock()
+		running := s.flying
+		if !running {
+			s.allowed = time.Time{}
+		}
+		s.mu.Unlock()
+		done, _ := s.fetch(time.Now())
+		if done == nil {
+			return s.unavailable(errLate)
+		}
+		select {
+		case result := <-done:
+			if own || !running {
+				return result.Err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Status describes a Store.
+type Status struct {
+	Keys        int
+	Fetched     time.Time // last success; zero if never, or if the set is static
+	NextRefresh time.Time
+	Usable      bool
+	Err         error // of the last fetch
+}
+
+// Status is a copy of the store's state.
+func (s *Store) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flying, s.allowed, s.lastError = false, allowed, err
-	s.flight.Forget("") // from here on the next fetch is another one
-	return nil, err
+	status := Status{NextRefresh: s.next, Err: s.lastError, Usable: s.usable(time.Now()) != nil}
+	if last := s.current.Load(); last != nil {
+		status.Keys, status.Fetched = last.set.Len(), last.fetched
+	}
+	return status
 }
 
-func (s *Store) load(ctx context.Context) (set *Set, err error) {
-	defer func() {
-		if cause := recover(); cause != nil { // in a caller's own Transport: it must not end the process
-			set, err = nil, fmt.Errorf("panic with a %T while fetching", cause)
-		}
-	}()
-	f := fetcher{transport: s.config.Transport, timeout: s.config.Timeout, cleartext: s.config.Cleartext}
-	target, allowed := s.config.JWKSURL, reachConfigured
-	if target == "" {
-		var err error
-		if target, err = f.discover(ctx, s.config.Issuer); err != nil {
-			return nil, err
-		}
-		allowed = reachOf(target, s.config.Issuer)
+// Close ends the timer and running fetches, and waits for them. It may be called more than once.
+func (s *Store) Close() {
+	s.mu.Lock()
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
 	}
-	document, err := f.get(ctx, target, allowed)
-	if err != nil {
-		return nil, fmt.Errorf("JWK Set: %w", err)
-	}
-	return ParseSet(document, s.config.Algorithms)
-}
-
-// jitter spreads d to either side, so that a fleet does not fetch in step and nobody can tell when the next fetch will
-// be allowed.
-func jitter(d time.Duration, fraction float64) time.Duration {
-	return time.Duration(float64(d) * (1 - fraction + 2*fraction*rand.Float64()))
+	s.mu.Unlock()
+	s.end()
+	s.fetches.Wait()
 }
