@@ -127,9 +127,16 @@ func New(cfg Config) (*Guard, error) {
 			}
 			continue
 		}
-		c.issuers[issuer.URL] = t
+		for _, iss := range t.issuers() {
+			if other, taken := c.issuers[iss]; taken && other.url != t.url {
+				mistake("Config.Issuers[%d].URL %q: tokens of %q are those of Config.Issuers %q already", i, t.url, iss, other.url)
+			}
+			c.issuers[iss] = t
+		}
 		c.configured = append(c.configured, t)
-		c.issuerURLs = append(c.issuerURLs, issuer.URL)
+		if t.tenancy == nil || t.tenancy.tenants != nil { // a template is nobody's identifier
+			c.issuerURLs = append(c.issuerURLs, t.issuers()...)
+		}
 	}
 	if len(mistakes) > 0 {
 		return nil, errors.Join(mistakes...)

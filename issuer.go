@@ -19,7 +19,9 @@ type Issuer struct {
 	_ [0]func()
 
 	// URL identifies the issuer. A token's iss claim must equal it octet for octet, so a trailing slash counts. It is
-	// an https URL without query and fragment (RFC 8414, Section 2). Required.
+	// an https URL without query and fragment (RFC 8414, Section 2). A profile with several Tenants, or with AnyTenant,
+	// takes the template of their identifiers, such as https://login.microsoftonline.com/{tenantid}/v2.0, and then
+	// needs JWKSURL or JWKS. Required.
 	URL string
 
 	// JWKSURL is where the issuer publishes its keys. Default: found by discovery, RFC 8414 first, then OpenID Connect.
@@ -70,7 +72,8 @@ type trust struct {
 	url        string
 	algorithms []string
 	audiences  []string // nil: the guard's
-	profile    Profile
+	shape      *shape   // of the profile
+	tenancy    *tenancy // nil: the issuer has one tenant, or none
 	lazy       bool
 	keys       *keys.Store
 }
@@ -112,8 +115,11 @@ func (i Issuer) compiled(s supply) (*trust, error) {
 		mistake("Audiences %q: empty audience", i.Audiences)
 	}
 	var err error
-	if t.profile, err = i.Profile.compiled(); err != nil {
+	if t.shape, err = i.Profile.compiled(); err != nil {
 		mistakes = append(mistakes, unjoin(err)...)
+	}
+	if t.tenancy, err = newTenancy(i); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if i.JWKS != nil {
 		if _, err := keys.ParseSet(string(i.JWKS), t.algorithms); err != nil {

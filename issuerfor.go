@@ -75,7 +75,7 @@ func newResolver(ask func(context.Context, string) (Issuer, bool, error), hosts 
 
 // trustFor finds the issuer with exactly this identifier. An unknown one costs a map access, and no fetch.
 func (c *core) trustFor(ctx context.Context, iss string) (*trust, *Error) {
-	if t, ok := c.issuers[iss]; ok {
+	if t, ok := c.lookUp(iss); ok {
 		return t, nil
 	}
 	if c.dynamic != nil && c.dynamic.mayAsk(iss) {

@@ -45,7 +45,7 @@ func (g *Guard) MetadataPath() string {
 func (g *Guard) Metadata() http.Handler {
 	document, err := json.Marshal(struct {
 		Resource               string   `json:"resource"`
-		AuthorizationServers   []string `json:"authorization_servers"`
+		AuthorizationServers   []string `json:"authorization_servers,omitempty"`
 		BearerMethodsSupported []string `json:"bearer_methods_supported"`
 	}{g.resource, g.core.issuerURLs, []string{"header"}})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

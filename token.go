@@ -31,7 +31,7 @@ type principal struct {
 	claims                             jose.Object
 }
 
-// Issuer is the iss claim: the configured URL of the issuer.
+// Issuer is the iss claim: the URL of the issuer, of the tenant where it has several.
 func (t *Token) Issuer() string { return t.or().issuer }
 
 // Subject is the sub claim.

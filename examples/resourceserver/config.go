@@ -26,7 +26,9 @@ import (
 //	FILES_DIR                 optional: the directory under /api/files/
 //	JWKS_TTL, JWKS_COOLDOWN   optional: seconds between refreshes, and between those that unknown keys provoke
 //	CLOCK_LEEWAY, MAX_STALE   optional: seconds; a leeway of 0 means none
-//	PROFILE                   rfc9068 (default), keycloak (client id: AUDIENCE), auth0
+//	PROFILE                   rfc9068 (default), auth0, okta, hydra, zitadel, kubernetes, keycloak (whose roles:
+//	                          those of the client AUDIENCE), cognito (accepted app client: AUDIENCE),
+//	                          entra-v1, entra-v2 (accepted tenant: the one in ISSUER)
 //	MODE                      jwt (default); no other yet
 //	TLS_CERT, TLS_KEY         optional: serve TLS
 //	CLIENT_CA                 optional: check certificates that clients present
@@ -86,15 +88,31 @@ func settingsFrom(getenv func(string) string) (settings, error) {
 			Leeway:   seconds("CLOCK_LEEWAY", bearerguard.NoLeeway),
 		},
 	}
-	if audience := getenv("AUDIENCE"); audience != "" {
+	if audience := getenv("AUDIENCE"); audience != "" && getenv("PROFILE") != "cognito" {
 		s.guard.Audiences = []string{audience}
 	}
+	// Profiles that need more than one line of environment can say (several tenants, owners of repositories, a claim
+	// that tells access tokens from others) are for services that write it in Go.
 	switch profile := getenv("PROFILE"); profile {
 	case "", "rfc9068":
 	case "keycloak":
 		issuer.Profile = bearerguard.Keycloak(required("AUDIENCE"))
 	case "auth0":
 		issuer.Profile = bearerguard.Auth0()
+	case "okta":
+		issuer.Profile = bearerguard.Okta()
+	case "entra-v1":
+		issuer.Profile = bearerguard.EntraV1(tenantOf(issuer.URL))
+	case "entra-v2":
+		issuer.Profile = bearerguard.EntraV2(tenantOf(issuer.URL))
+	case "cognito":
+		issuer.Profile = bearerguard.Cognito(required("AUDIENCE"))
+	case "hydra":
+		issuer.Profile = bearerguard.Hydra()
+	case "zitadel":
+		issuer.Profile = bearerguard.Zitadel()
+	case "kubernetes":
+		issuer.Profile = bearerguard.Kubernetes()
 	default:
 		mistake(fmt.Errorf("PROFILE %q is unknown", profile))
 	}
@@ -105,6 +123,16 @@ func settingsFrom(getenv func(string) string) (settings, error) {
 		mistake(err)
 	}
 	return s, errors.Join(mistakes...)
+}
+
+// tenantOf is the first path segment of an issuer of Entra ID. What is no tenant there, New refuses.
+func tenantOf(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	tenant, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+	return tenant
 }
 
 func onLoopback(raw string) bool {

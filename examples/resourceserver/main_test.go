@@ -169,6 +169,11 @@ func TestEnvironmentIsRefused(t *testing.T) {
 		{"MODE=mtls", "MODE"},
 		{"MODE=introspection", "MODE"},
 		{"PROFILE=unheard-of", "PROFILE"},
+		{"PROFILE=keycloak", "AUDIENCE"},
+		{"PROFILE=cognito", "AUDIENCE"},
+		{"PROFILE=entra-v1", "Tenants"},
+		{"PROFILE=entra-v2", "Tenants"},
+		{"PROFILE=github-actions", "PROFILE"}, // needs owners
 		{"SIGNING_ALGS=HS256", "HS256"},
 		{"ISSUER=http://login.example.com", "login.example.com"},
 		{"ISSUER=", "ISSUER"},
