@@ -17,7 +17,7 @@ var (
 
 // discover finds the issuer's jwks_uri: the RFC 8414 form of the well-known URL first, then the OpenID Connect forms,
 // each only if the one before gave no good document (RFC 8414, Section 5).
-func (f fetcher) discover(ctx context.Context, issuer string, allowed reach) (jwksURL string, err error) {
+func (f *fetcher) discover(ctx context.Context, issuer string, allowed reach) (jwksURL string, err error) {
 	var failures []error
 	for _, target := range wellKnown(issuer) {
 		answer, err := f.get(ctx, target, allowed, "")
@@ -54,7 +54,7 @@ func wellKnown(issuer string) []string {
 
 // jwksURI reads the one member that is wanted, if the document is this issuer's, code point for code point (RFC 8414,
 // Section 3.3). Nothing else in it is used: metadata never widens what configuration allows.
-func (f fetcher) jwksURI(document, issuer string) (string, error) {
+func (f *fetcher) jwksURI(document, issuer string) (string, error) {
 	o, err := jose.ParseObject(document)
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ func (f fetcher) jwksURI(document, issuer string) (string, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(f.cleartext && u.Scheme == "http") {
 		return "", fmt.Errorf("%w: %s", errJWKSURI, jose.Quote(target))
 	}
-	return target, nil
+	return strings.Clone(target), nil // which would keep the whole document
 }
 
 // sameHost tells whether a discovered URL leads to the issuer's own host.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,13 +50,30 @@ func Transport(base http.RoundTripper) http.RoundTripper {
 	if !ok {
 		return base
 	}
-	t = t.Clone()
-	if t.DialContext == nil && t.DialTLSContext == nil {
-		dialer := &net.Dialer{Timeout: fetchTimeout, ControlContext: checkAddress}
-		t.DialContext = dialer.DialContext
+	var p pools
+	for allowed := range p {
+		p[allowed] = t.Clone()
+		p[allowed].MaxResponseHeaderBytes = 64 << 10
+		switch {
+		case t.DialTLSContext != nil:
+		case t.DialContext != nil: // also that of a clone of http.DefaultTransport
+			p[allowed].DialContext = reach(allowed).checkDialled(t.DialContext)
+		default:
+			dialer := &net.Dialer{Timeout: fetchTimeout, Control: reach(allowed).checkAddress}
+			p[allowed].DialContext = dialer.DialContext
+		}
 	}
-	t.MaxResponseHeaderBytes = 64 << 10
-	return t
+	return p
+}
+
+// pools has a pool of connections for each reach: an idle connection to a private address, which one fetch was allowed
+// to dial, must not serve a fetch that was not.
+type pools [reachPrivate + 1]*http.Transport
+
+// RoundTrip implements http.RoundTripper.
+func (p pools) RoundTrip(r *http.Request) (*http.Response, error) {
+	allowed, _ := r.Context().Value(reachKey{}).(reach)
+	return p[allowed].RoundTrip(r)
 }
 
 // reach says which addresses a fetch may dial.
@@ -71,25 +89,58 @@ type reachKey struct{}
 
 // checkAddress judges the address that is really dialled, so that no second DNS answer can differ from a first one
 // (RFC 8725bis, Section 3.10). Behind a proxy from the environment, it is the proxy's address.
-func checkAddress(ctx context.Context, _, address string, _ syscall.RawConn) error {
+func (allowed reach) checkAddress(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%w: %q", errAddress, address)
 	}
 	ip := at.Addr().Unmap()
 	private := ip.IsLoopback() || ip.IsPrivate()
-	switch allowed, _ := ctx.Value(reachKey{}).(reach); {
+	switch {
 	case ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip.IsUnspecified():
-	case allowed == reachConfigured, allowed == reachPublic && !private && ip.IsGlobalUnicast(), allowed == reachPrivate && private:
+	case allowed == reachConfigured, allowed == reachPublic && !private && isPublic(ip), allowed == reachPrivate && private:
 		return nil
 	}
 	return fmt.Errorf("%w: %s", errAddress, ip)
 }
 
+// isPublic leaves out what is global by its form only: shared, special and translated address space, through which
+// private addresses can be reached (IANA's special-purpose address registries, RFC 6890).
+func isPublic(ip netip.Addr) bool {
+	return ip.IsGlobalUnicast() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
+	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
+}
+
+// checkDialled judges the address behind a connection that a caller's own dialler made. What is no TCP connection is the
+// dialler's affair.
+func (allowed reach) checkDialled(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+			if err := allowed.checkAddress(network, at.String(), nil); err != nil {
+				_ = conn.Close()
+				return nil, err
+			}
+		}
+		return conn, nil
+	}
+}
+
 // fetcher fetches documents of one issuer.
 type fetcher struct {
-	transport http.RoundTripper
-	cleartext bool // http is allowed, to loopback and private addresses
+	transport  http.RoundTripper
+	cleartext  bool          // http is allowed, to loopback and private addresses
+	retryAfter time.Duration // the longest that an answer has asked for; negative if none has
 }
 
 // document is a good answer.
@@ -100,17 +151,26 @@ type document struct {
 	notModified bool
 }
 
-// statusError is an answer with another status than wanted.
-type statusError struct {
-	status     int
-	retryAfter time.Duration // negative if it was not sent
-}
+// shortError bounds an error's text, since an issuer has its hand in many: with a Location, a malformed header, the
+// names in a certificate.
+type shortError struct{ err error }
 
-func (e *statusError) Error() string { return "status " + strconv.Itoa(e.status) }
+func (e shortError) Unwrap() error { return e.err }
+
+func (e shortError) Error() string {
+	text := []byte(e.err.Error())
+	text = text[:min(len(text), 256)]
+	for i, c := range text {
+		if c < ' ' || c > '~' {
+			text[i] = '?'
+		}
+	}
+	return string(text)
+}
 
 // get fetches one JSON document. Only status 200 counts, and 304 if an entity tag is given; the body is bounded, also
 // after decompression; a redirect must stay on the scheme and host; cookies are neither kept nor sent.
-func (f fetcher) get(ctx context.Context, target string, allowed reach, etag string) (document, error) {
+func (f *fetcher) get(ctx context.Context, target string, allowed reach, etag string) (document, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.User != nil {
 		return document{}, fmt.Errorf("%w: %s", errScheme, jose.Quote(target))
@@ -125,7 +185,7 @@ func (f fetcher) get(ctx context.Context, target string, allowed reach, etag str
 	ctx = context.WithValue(ctx, reachKey{}, allowed)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return document{}, err
+		return document{}, shortError{err}
 	}
 	request.Header.Set("Accept", "application/json, application/jwk-set+json")
 	if etag != "" {
@@ -142,7 +202,11 @@ func (f fetcher) get(ctx context.Context, target string, allowed reach, etag str
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return document{}, err
+		var outer *url.Error // whose text has the whole URL
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
+		return document{}, fmt.Errorf("%s: %w", jose.Quote(target), shortError{err})
 	}
 	defer response.Body.Close()
 	d := document{etag: response.Header.Get("ETag"), maxAge: maxAge(response.Header)}
@@ -151,15 +215,16 @@ func (f fetcher) get(ctx context.Context, target string, allowed reach, etag str
 		d.notModified = true
 		return d, nil
 	case response.StatusCode != http.StatusOK:
-		return document{}, &statusError{response.StatusCode, retryAfter(response.Header)}
+		f.retryAfter = max(f.retryAfter, retryAfter(response.Header))
+		return document{}, fmt.Errorf("status %d", response.StatusCode)
 	}
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err == nil && kind == "text/html" {
 		return document{}, errHTML
 	}
 	var body strings.Builder
-	n, err := io.Copy(&body, io.LimitReader(response.Body, maxBody+1))
+	n, err := readBounded(&body, response.Body)
 	if err != nil {
-		return document{}, err
+		return document{}, shortError{err}
 	}
 	if n > maxBody {
 		return document{}, errTooLarge
@@ -169,6 +234,23 @@ func (f fetcher) get(ctx context.Context, target string, allowed reach, etag str
 	}
 	d.body = body.String()
 	return d, nil
+}
+
+// readBounded reads at most maxBody+1 octets. It takes its memory in two steps and not by doubling, as a hostile issuer
+// would make us throw away twice of what we keep.
+func readBounded(into *strings.Builder, from io.Reader) (int64, error) {
+	const usual = 64 << 10
+	into.Grow(usual)
+	n, err := io.CopyN(into, from, usual)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return n, err
+	}
+	into.Grow(maxBody + 1 - usual)
+	more, err := io.Copy(into, io.LimitReader(from, maxBody+1-usual))
+	return n + more, err
 }
 
 // maxAge reads the max-age of Cache-Control (RFC 9111, Section 5.2.2.1). It can only shorten our own interval, so what

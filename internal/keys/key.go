@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
@@ -19,8 +20,8 @@ type Key struct {
 	algorithm string // canonical
 	method    jwt.SigningMethod
 	public    any
-	jwk       jwkset.JWK
-	material  string // equal for equal keys
+	jwk       *jwkset.JWK // until its set is complete: it is larger than all the rest
+	material  string      // equal for equal keys
 }
 
 // Verify checks a signature over the signing input.
@@ -62,7 +63,7 @@ func parseKey(raw jose.Value, allowed []string) (*Key, error) {
 		v, present := o.Get(name)
 		s, ok := v.Text()
 		bad = bad || present && !ok
-		return s
+		return strings.Clone(s) // a key outlives its document, and must not keep it
 	}
 	m.KTY, m.CRV = jwkset.KTY(text("kty")), jwkset.CRV(text("crv"))
 	m.N, m.E, m.X, m.Y = text("n"), text("e"), text("x"), text("y")
@@ -90,9 +91,11 @@ func parseKey(raw jose.Value, allowed []string) (*Key, error) {
 	k.algorithm, k.method = canonical(a.name), a.method
 	k.material = string(m.KTY) + "." + m.N + "." + m.E + "." + string(m.CRV) + "." + m.X + "." + m.Y
 	m.KID, m.USE, m.ALG = k.id, jwkset.UseSig, jwkset.ALG(k.algorithm)
-	if k.jwk, err = jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{}); err != nil {
+	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errKeyMember, err)
 	}
+	k.jwk = &jwk
 	return k, nil
 }
 

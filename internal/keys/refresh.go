@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
+
+var errAborted = errors.New("the fetch ended without a result") // a caller's Transport called runtime.Goexit
 
 const (
 	minInterval  = time.Minute // however short the issuer's max-age is
@@ -25,52 +25,73 @@ type source struct {
 	digest     [sha256.Size]byte // of the last good document
 }
 
+// flight is one fetch. Waiting for it leaves nothing behind, however many wait and however often.
+type flight struct {
+	started time.Time
+	done    chan struct{} // closed at its end
+	err     error         // to be read when it is done
+}
+
 // fetch joins the fetch under way or begins one; nil says that the cool-down does not allow it yet. It never waits.
-func (s *Store) fetch(now time.Time) (<-chan singleflight.Result, time.Time) {
+func (s *Store) fetch(now time.Time) *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.config.Static != "" || !s.flying && now.Before(s.allowed) {
-		return nil, time.Time{}
+	if s.flight == nil && now.Before(s.allowed) {
+		return nil
 	}
-	if !s.flying {
-		s.flying, s.started = true, now
-		s.fetches.Add(1)
+	return s.begin(now)
+}
+
+// begin is fetch whatever the cool-down says; s.mu is held.
+func (s *Store) begin(now time.Time) *flight {
+	if s.closed || s.config.Static != "" {
+		return nil
 	}
-	return s.flight.DoChan("", s.run), s.started
+	if s.flight == nil {
+		f := &flight{started: now, done: make(chan struct{})}
+		s.flight = f
+		s.fetches.Go(func() { s.run(f) })
+	}
+	return s.flight
 }
 
 // onTimer is the scheduled refresh. It goes by its own time and not by the cool-down.
 func (s *Store) onTimer() {
 	s.mu.Lock()
-	if !s.flying {
-		s.allowed = time.Time{}
-	}
-	s.mu.Unlock()
-	s.fetch(time.Now())
+	defer s.mu.Unlock()
+	s.begin(time.Now())
 }
 
 // run is one fetch. Its context is the store's: a caller that hangs up must not fail the others.
-func (s *Store) run() (any, error) {
-	defer s.fetches.Done()
+func (s *Store) run(f *flight) {
+	last := s.current.Load()
+	set, advice, err := (*Set)(nil), time.Duration(-1), errAborted
+	defer func() { s.land(f, last, set, advice, err) }()
 	ctx, cancel := context.WithTimeout(s.lifetime, s.config.Timeout)
 	defer cancel()
-	last := s.current.Load()
-	set, advice, err := s.load(ctx, last)
+	set, advice, err = s.load(ctx, last)
+}
+
+// land takes over what a fetch brought, lets those who wait for it go on, and then tells the operator.
+func (s *Store) land(f *flight, last *snapshot, set *Set, advice time.Duration, err error) {
 	now := time.Now()
 	cooldown := jitter(s.config.RefreshCooldown, 0.2)
 	var events []Event
-	if err == nil {
+	switch {
+	case s.lifetime.Err() != nil:
+		err = ErrClosed
+	case err == nil:
 		events = s.changes(last, set)
 		s.current.Store(&snapshot{set: set, fetched: now, fresh: now.Add(cooldown)})
 		if last == nil {
 			close(s.ready)
 		}
-	} else if s.lifetime.Err() == nil {
+	default:
 		events = []Event{{Issuer: s.config.Issuer, Kind: SetRefused, Err: err}}
 	}
 
 	s.mu.Lock()
-	s.flying, s.lastError, s.allowed = false, err, now.Add(cooldown)
+	s.flight, s.lastError, s.allowed = nil, err, now.Add(cooldown)
 	if err == nil {
 		s.failures, s.missing = 0, nil
 	} else {
@@ -78,15 +99,14 @@ func (s *Store) run() (any, error) {
 		// Retry-After is heeded, but the issuer does not decide for how long we are blind.
 		s.allowed = now.Add(max(cooldown, min(advice, s.config.RefreshInterval)))
 	}
-	s.next = now.Add(s.untilNext(err == nil, advice))
-	s.schedule(s.next.Sub(now))
-	s.flight.Forget("") // from here on the next fetch is another one
+	s.schedule(now, s.untilNext(err == nil, advice))
 	s.mu.Unlock()
+	f.err = err
+	close(f.done)
 
 	for _, event := range events {
 		s.tell(event)
 	}
-	return nil, err
 }
 
 // untilNext is the time to the next scheduled fetch. After a success, advice is the issuer's max-age, which can only
@@ -103,16 +123,20 @@ func (s *Store) untilNext(success bool, advice time.Duration) time.Duration {
 	for range min(s.failures-1, 16) {
 		backOff = min(2*backOff, s.config.RefreshInterval)
 	}
-	return jitter(min(max(backOff, advice), s.config.RefreshInterval), 0.1)
+	advice = min(advice, s.config.RefreshInterval)
+	// An eighth more, so that the jitter does not end before Retry-After does.
+	return jitter(min(max(backOff, advice+advice/8), s.config.RefreshInterval), 0.1)
 }
 
 // schedule sets the timer; s.mu is held. Go's timers are the one scheduler of all stores: they cost no goroutine.
-func (s *Store) schedule(in time.Duration) {
-	switch {
-	case s.closed:
-	case s.timer == nil:
+func (s *Store) schedule(now time.Time, in time.Duration) {
+	if s.closed {
+		return
+	}
+	s.next = now.Add(in)
+	if s.timer == nil {
 		s.timer = time.AfterFunc(in, s.onTimer)
-	default:
+	} else {
 		s.timer.Reset(in)
 	}
 }
@@ -120,19 +144,16 @@ func (s *Store) schedule(in time.Duration) {
 // load brings the set that is to serve from now on: a new one, or the last one if the issuer says, or shows, that
 // nothing has changed. The duration is the issuer's advice; negative if it gives none.
 func (s *Store) load(ctx context.Context, last *snapshot) (set *Set, advice time.Duration, err error) {
+	f := &fetcher{transport: s.config.Transport, cleartext: s.config.Cleartext, retryAfter: -1}
 	defer func() {
 		if cause := recover(); cause != nil { // in a caller's own Transport: it must not end the process
-			set, advice, err = nil, -1, fmt.Errorf("panic with a %T while fetching", cause)
+			set, err = nil, fmt.Errorf("panic with a %T while fetching", cause)
 		}
 		if err != nil {
 			s.source = source{} // wherever the keys came from, look for them anew
-			var status *statusError
-			if errors.As(err, &status) {
-				advice = status.retryAfter
-			}
+			advice = f.retryAfter
 		}
 	}()
-	f := fetcher{transport: s.config.Transport, cleartext: s.config.Cleartext}
 	own := reachConfigured
 	if s.config.PublicOnly {
 		own = reachPublic

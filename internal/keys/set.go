@@ -13,7 +13,7 @@ import (
 )
 
 // maxKeys bounds a set. Real ones have a handful.
-const maxKeys = 2048
+const maxKeys = 1024
 
 // Set is an immutable set of keys that were all checked: whatever it hands out may verify.
 type Set struct {
@@ -62,9 +62,19 @@ func ParseSet(document string, allowed []string) (*Set, error) {
 	}
 	s.file(good)
 	if len(s.all) == 0 {
-		return nil, errors.Join(append([]error{errNoUsable}, s.Passed...)...)
+		return nil, s.unusable()
 	}
 	return s, nil
+}
+
+// unusable says why no key is usable, but not of a thousand keys why each is not.
+func (s *Set) unusable() error {
+	const most = 16
+	causes := append([]error{errNoUsable}, s.Passed[:min(len(s.Passed), most)]...)
+	if more := len(s.Passed) - most; more > 0 {
+		causes = append(causes, fmt.Errorf("and %d more keys", more))
+	}
+	return errors.Join(causes...)
 }
 
 func declaresEncryption(array jose.Value) bool {
@@ -177,11 +187,11 @@ func (s *Set) adopt(last *Set) {
 // storage is a jwkset.Storage that finds a key by its kid in constant time.
 type storage struct {
 	*jwkset.MemoryJWKSet
-	byID map[string]jwkset.JWK
+	byID map[string]*jwkset.JWK
 }
 
 func newStorage() *storage {
-	return &storage{MemoryJWKSet: jwkset.NewMemoryStorage(), byID: make(map[string]jwkset.JWK)}
+	return &storage{MemoryJWKSet: jwkset.NewMemoryStorage(), byID: make(map[string]*jwkset.JWK)}
 }
 
 // KeyRead implements jwkset.Storage.
@@ -190,7 +200,7 @@ func (s *storage) KeyRead(_ context.Context, id string) (jwkset.JWK, error) {
 	if !ok {
 		return jwkset.JWK{}, jwkset.ErrKeyNotFound
 	}
-	return jwk, nil
+	return *jwk, nil
 }
 
 // choose lets keyfunc select the key, once, as it would for a token of the key's algorithm and kid; the set remembers
@@ -201,6 +211,7 @@ func (k *Key) choose(from *storage) error {
 	if err != nil {
 		return err
 	}
+	k.jwk = nil
 	k.public, err = selected.Keyfunc(&jwt.Token{Header: map[string]any{"alg": k.algorithm, "kid": k.id}})
 	return err
 }

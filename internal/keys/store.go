@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Why a key could not be given.
@@ -52,12 +50,10 @@ type Config struct {
 type Store struct {
 	config  Config
 	current atomic.Pointer[snapshot]
-	flight  singleflight.Group
 	waiting atomic.Int32
 
 	mu        sync.Mutex
-	flying    bool
-	started   time.Time // of the flight under way
+	flight    *flight   // the fetch under way, if any
 	allowed   time.Time // when a token may provoke the next fetch
 	next      time.Time // when the timer begins the next fetch
 	timer     *time.Timer
@@ -177,19 +173,19 @@ func (s *Store) wait(ctx context.Context, now time.Time, limited bool) error {
 		}
 		defer s.waiting.Add(-1)
 	}
-	done, started := s.fetch(now)
-	if done == nil {
+	f := s.fetch(now)
+	if f == nil {
 		return errLate
 	}
-	patience := maxWait - now.Sub(started)
+	patience := maxWait - now.Sub(f.started)
 	if patience <= 0 {
 		return errLate
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
-	case result := <-done:
-		return result.Err
+	case <-f.done:
+		return f.err
 	case <-late.C:
 		return errLate
 	case <-ctx.Done():
@@ -235,21 +231,20 @@ func (s *Store) Refresh(ctx context.Context) error {
 	if s.config.Static != "" {
 		return errors.New("the key set is part of the configuration")
 	}
-	for own := false; ; own = true {
+	s.mu.Lock()
+	older := s.flight
+	s.mu.Unlock()
+	for {
 		s.mu.Lock()
-		running := s.flying
-		if !running {
-			s.allowed = time.Time{}
-		}
+		f := s.begin(time.Now())
 		s.mu.Unlock()
-		done, _ := s.fetch(time.Now())
-		if done == nil {
-			return s.unavailable(errLate)
+		if f == nil {
+			return s.unavailable(ErrClosed)
 		}
 		select {
-		case result := <-done:
-			if own || !running {
-				return result.Err
+		case <-f.done:
+			if f != older {
+				return f.err
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -277,14 +272,16 @@ func (s *Store) Status() Status {
 	return status
 }
 
-// Close ends the timer and running fetches, and waits for them. It may be called more than once.
+// Close ends the timer and running fetches, waits for them, and forgets the keys: from then on there are none to be had.
+// It may be called more than once.
 func (s *Store) Close() {
 	s.mu.Lock()
-	s.closed = true
+	s.closed, s.next = true, time.Time{}
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 	s.mu.Unlock()
 	s.end()
 	s.fetches.Wait()
+	s.current.Store(nil)
 }
