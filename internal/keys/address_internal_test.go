@@ -2,6 +2,8 @@ package keys
 
 import (
 	"errors"
+	"net"
+	"net/http"
 	"testing"
 )
 
