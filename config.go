@@ -112,6 +112,7 @@ func New(cfg Config) (*Guard, error) {
 	} else {
 		s.transport, s.timeout = keys.Transport(cfg.HTTPClient.Transport), cfg.HTTPClient.Timeout
 	}
+	c.fetchTransport = s.transport
 	var err error
 	if c.dynamic, err = newResolver(cfg.IssuerFor, cfg.IssuerHosts, s); err != nil {
 		mistakes = append(mistakes, unjoin(err)...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/keys"
 )
 
 // Guard decides about requests and guards handlers. It is safe for concurrent use. Make one with New, further views of
@@ -31,6 +32,7 @@ type core struct {
 	configured        []*trust
 	dynamic           *resolver // nil without Config.IssuerFor
 	counters          *counters
+	fetchTransport    http.RoundTripper
 	issuerURLs        []string // in the order of the configuration
 	leeway            time.Duration
 	maxTokenLifetime  time.Duration
@@ -81,6 +83,7 @@ func (g *Guard) Close() error {
 	for _, t := range g.core.trusts() {
 		t.keys.Close()
 	}
+	keys.CloseIdle(g.core.fetchTransport)
 	return nil
 }
 

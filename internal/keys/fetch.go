@@ -76,6 +76,15 @@ func (p pools) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p[allowed].RoundTrip(r)
 }
 
+// CloseIdle closes the idle connections of a Transport of this package. Those of a caller's own RoundTripper are his.
+func CloseIdle(transport http.RoundTripper) {
+	if p, ok := transport.(pools); ok {
+		for _, t := range p {
+			t.CloseIdleConnections()
+		}
+	}
+}
+
 // reach says which addresses a fetch may dial.
 type reach uint8
 
