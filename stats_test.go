@@ -164,7 +164,7 @@ func TestStatsIssuers(t *testing.T) {
 		state("stale", 2, true, true, time.Minute, true)
 		time.Sleep(time.Hour - time.Minute)
 		state("as stale as may be", 2, true, true, time.Hour, true)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		state("too stale", 2, false, true, time.Hour+1, true)
 		_ = guard.Close()
 		state("closed", 0, false, true, 0, false)
