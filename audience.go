@@ -2,11 +2,9 @@ package bearerguard
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
@@ -22,8 +20,8 @@ func Audience(audience string) Requirement {
 func (a audienceRequirement) policy()        {}
 func (a audienceRequirement) String() string { return "audience " + quoteNames([]string{a.audience}) }
 
-func (a audienceRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
-	if t.HasAudience(a.audience) {
+func (a audienceRequirement) evaluate(e evaluation) shortfall {
+	if e.token.HasAudience(a.audience) {
 		return shortfall{}
 	}
 	return shortfall{lack: lackForbidden, failed: a}

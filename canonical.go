@@ -2,6 +2,7 @@ package bearerguard
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -11,8 +12,30 @@ var (
 	errPathForm    = errors.New("target has no absolute path")
 	errPathSegment = errors.New("empty or dot segment")
 	errPathByte    = errors.New("control character, backslash or invalid UTF-8")
-	errPathEscape  = errors.New("encoded slash or backslash")
+	errPathSlash   = errors.New("encoded slash")
 )
+
+// CanonicalPath is middleware for routers that match the path as it was sent, percent signs and all, and so may let
+// /%66iles/ past a rule for /files/. It refuses what a [Mux] refuses, with the same answer, and passes the rest on with
+// the path in one spelling: URL.RawPath is cleared. Put it around the router.
+func CanonicalPath(next http.Handler) http.Handler {
+	if next == nil {
+		misuse("CanonicalPath: nil handler")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := checkPath(r.URL); err != nil {
+			new(Guard).answer(w, refuse(ErrPath, err))
+			return
+		}
+		if r.URL.RawPath != "" {
+			own, target := *r, *r.URL // the caller's request is not ours to change
+			target.RawPath = ""
+			own.URL = &target
+			r = &own
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // checkPath refuses every request target that two readers could take for two different files or routes. It judges the
 // URL as the handler will see it, so that it holds behind a router that rewrote it: the path begins with a slash and
@@ -49,10 +72,14 @@ func checkPath(u *url.URL) error {
 		return errPathByte
 	}
 	// RawPath is set only where the decoded path would be written in another way, so this costs nothing as a rule.
+	var slash error // the last to be reported, as EncodedSlash forgives it
 	if raw := u.RawPath; raw != "" {
 		for i := strings.IndexByte(raw, '%'); i >= 0 && i+2 < len(raw); {
-			if escape := strings.ToLower(raw[i+1 : i+3]); escape == "2f" || escape == "5c" {
-				return errPathEscape
+			switch raw[i+1 : i+3] {
+			case "5c", "5C":
+				return errPathByte
+			case "2f", "2F":
+				slash = errPathSlash
 			}
 			next := strings.IndexByte(raw[i+1:], '%')
 			if next < 0 {
@@ -61,5 +88,5 @@ func checkPath(u *url.URL) error {
 			i += 1 + next
 		}
 	}
-	return nil
+	return slash
 }

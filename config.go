@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -38,8 +39,27 @@ type Config struct {
 	// Realm is named in challenges; printable ASCII. Default: none, unless a challenge would have no parameter without.
 	Realm string
 
-	// InsecureAllowHTTP accepts tokens over cleartext from anywhere. Whoever is on the path can steal them.
-	InsecureAllowHTTP bool
+	// TrustedProxies are the addresses of reverse proxies that may say that a client came over TLS; they are compared
+	// with the direct peer. What they say is in the one header that ProxyHeader names, Forwarded or X-Forwarded-Proto,
+	// of which the last element counts. The proxies must set it themselves on every request. See also NoProxyHeader.
+	TrustedProxies []netip.Prefix
+	ProxyHeader    string
+
+	// InsecureAllowHTTP accepts tokens over cleartext from anywhere, InsecureAllowHTTPFrom from these peers. Whoever is
+	// on the path can steal them.
+	InsecureAllowHTTP     bool
+	InsecureAllowHTTPFrom []netip.Prefix
+
+	// HSTS adds Strict-Transport-Security with this max-age to what guarded routes answer over TLS (RFC 6797).
+	HSTS time.Duration
+
+	// AdvertiseScopes names the scopes of the route in the challenge to a request without token, as the Model Context
+	// Protocol asks. It tells anonymous callers what the route needs.
+	AdvertiseScopes bool
+
+	// ErrorBody replaces the problem document in refusals. It gets what the client may know, and nothing of the request.
+	// If it panics, or returns an empty content type, the standard body is sent.
+	ErrorBody func(status int, code Code) (contentType string, body []byte)
 
 	// HTTPClient lends its Transport and Timeout to the fetches of keys. Nothing else of it is used.
 	HTTPClient *http.Client
@@ -80,7 +100,8 @@ func New(cfg Config) (*Guard, error) {
 	}
 
 	c := &core{
-		issuers: make(map[string]*trust), counters: newCounters(), realm: cfg.Realm, insecureAllowHTTP: cfg.InsecureAllowHTTP, onDecision: cfg.OnDecision,
+		issuers: make(map[string]*trust), counters: newCounters(), realm: cfg.Realm, onDecision: cfg.OnDecision,
+		advertiseScopes: cfg.AdvertiseScopes, errorBody: cfg.ErrorBody, transport: newTransport(cfg, mistake),
 		leeway: cfg.Leeway, maxTokenLifetime: cfg.MaxTokenLifetime,
 	}
 	switch {

@@ -13,11 +13,15 @@ import (
 type Decision struct {
 	Method   string
 	Path     string // as the caller sent it: quote it
+	Pattern  string // of the route, if a ServeMux or Mux found it
+	Resource string // of the guard or view that decided
 	Policy   Policy
+	Failed   Policy // the requirement that was not met; nil if the policy was not reached, or was met
 	Status   int    // 200 stands for: handed to the handler
 	Cause    Cause  // empty if allowed
 	Err      error  // details of a refusal, for the operator only
 	Token    *Token // nil unless everything about it was verified
+	Trial    *Error // what the policy on trial would have refused; nil if nothing
 	Verified bool   // the signature was good; else nothing in Err is known to come from the issuer
 	Duration time.Duration
 }
@@ -75,6 +79,9 @@ func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 		}
 		if d.Token != nil {
 			attributes = append(attributes, slog.Any("token", d.Token))
+		}
+		if d.Trial != nil {
+			attributes = append(attributes, slog.String("trial", d.Trial.Error()))
 		}
 		if suppressed > 0 {
 			attributes = append(attributes, slog.Int("suppressed", suppressed))

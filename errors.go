@@ -46,7 +46,9 @@ const (
 	ErrScope          Cause = "scope missing"              // 403 insufficient_scope
 	ErrForbidden      Cause = "requirement not met"        // 403 insufficient_scope: role, claim, audience and the like
 	ErrAuthentication Cause = "authentication too weak"    // 401 insufficient_user_authentication
+	ErrTokenAge       Cause = "token too old for this"     // 401 invalid_token
 	ErrUnavailable    Cause = "keys unavailable"           // 503
+	ErrUndecided      Cause = "requirement not decidable"  // 503
 	ErrClosed         Cause = "guard closed"               // 503
 	ErrInternal       Cause = "fault in the guarding code" // 500
 )
@@ -55,7 +57,7 @@ const (
 var causes = [...]Cause{
 	ErrPath, ErrCleartext, ErrCredentials, ErrNoToken, ErrTokenSize, ErrMalformed, ErrUnknownIssuer, ErrAlgorithm, ErrExpired,
 	ErrNotYetValid, ErrLifetime, ErrAudience, ErrUnknownKey, ErrSignature, ErrType, ErrClaims, ErrConfirmation, ErrScope,
-	ErrForbidden, ErrAuthentication, ErrUnavailable, ErrClosed, ErrInternal,
+	ErrForbidden, ErrAuthentication, ErrTokenAge, ErrUnavailable, ErrUndecided, ErrClosed, ErrInternal,
 }
 
 // Error implements error.
@@ -67,9 +69,12 @@ type Error struct {
 	Code       Code          // sent to the client; empty where RFC 6750, Section 3.1 wants no code
 	Scopes     []string      // that the resource needs, if one of them is missing
 	ACRValues  []string      // that the resource accepts, in order of preference (RFC 9470, Section 3)
+	MaxAge     time.Duration // since the user was authenticated; 0: any (RFC 9470, Section 3)
 	RetryAfter time.Duration // of a 503
 	Cause      Cause
 	Err        error // details for the operator; may be nil
+
+	failed Policy // the requirement that was not met
 }
 
 // Error describes the refusal for the operator. It holds no token and no key, but may hold words that the caller
@@ -96,7 +101,7 @@ func (e *Error) Status() int {
 		return http.StatusBadRequest
 	case ErrCleartext, ErrScope, ErrForbidden:
 		return http.StatusForbidden
-	case ErrUnavailable, ErrClosed:
+	case ErrUnavailable, ErrUndecided, ErrClosed:
 		return http.StatusServiceUnavailable
 	case ErrInternal, "":
 		return http.StatusInternalServerError
@@ -150,13 +155,31 @@ func (g *Guard) answer(w http.ResponseWriter, e *Error) {
 	if e.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
-	body := problem(status, e)
-	header.Set("Content-Type", "application/problem+json")
+	contentType, body := g.body(status, e)
+	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body)) // the client may be gone; there is nobody left to tell
+	_, _ = w.Write(body) // the client may be gone; there is nobody left to tell
+}
+
+// body is the operator's own, or the problem document.
+func (g *Guard) body(status int, e *Error) (contentType string, body []byte) {
+	if g.core != nil && g.core.errorBody != nil {
+		func() {
+			defer func() {
+				if recover() != nil {
+					contentType = ""
+				}
+			}()
+			contentType, body = g.core.errorBody(status, e.Code)
+		}()
+	}
+	if contentType == "" {
+		return "application/problem+json", []byte(problem(status, e))
+	}
+	return contentType, body
 }
 
 // challengeFor is the one Bearer challenge of an answer. Its prefix, with realm or resource_metadata, makes sure that
@@ -171,6 +194,9 @@ func (g *Guard) challengeFor(e *Error) string {
 	}
 	if len(e.ACRValues) > 0 {
 		c = c.With("acr_values", strings.Join(e.ACRValues, " "))
+	}
+	if e.MaxAge > 0 {
+		c = c.With("max_age", strconv.FormatInt(int64(e.MaxAge/time.Second), 10))
 	}
 	return c.String()
 }

@@ -42,12 +42,17 @@ func (g *Guard) MetadataPath() string {
 
 // Metadata serves the protected resource metadata (RFC 9728, Section 2). It needs no token, and takes nothing from the
 // request: not its Host, nor a forwarded one. Mount it at MetadataPath.
-func (g *Guard) Metadata() http.Handler {
+//
+// A [Mux] serves it by itself, with the scopes that its routes ask for.
+func (g *Guard) Metadata() http.Handler { return g.metadataHandler(nil) }
+
+func (g *Guard) metadataHandler(scopes []string) http.Handler {
 	document, err := json.Marshal(struct {
 		Resource               string   `json:"resource"`
 		AuthorizationServers   []string `json:"authorization_servers,omitempty"`
+		ScopesSupported        []string `json:"scopes_supported,omitempty"`
 		BearerMethodsSupported []string `json:"bearer_methods_supported"`
-	}{g.resource, g.core.issuerURLs, []string{"header"}})
+	}{g.resource, g.core.issuerURLs, scopes, []string{"header"}})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Access-Control-Allow-Origin", "*")

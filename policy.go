@@ -1,10 +1,9 @@
 package bearerguard
 
 import (
+	"context"
 	"fmt"
 	"net/http"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +11,7 @@ import (
 
 // Policy says what a request must bring to pass. Policies are immutable values, safe for concurrent use, and print as
 // they read: "(scope admin:reset AND role admin)". The set of policies is closed: a type from outside this package, also
-// one that embeds a Policy, makes [Guard.Require] panic.
+// one that embeds a Policy, makes [Mux.Handle] and [Guard.Require] panic.
 type Policy interface {
 	fmt.Stringer
 	policy()
@@ -22,8 +21,16 @@ type Policy interface {
 // negation: adding a requirement to All only ever narrows.
 type Requirement interface {
 	Policy
-	// evaluate judges a verified token; r is nil outside of a request. now is the time of the decision.
-	evaluate(t *Token, r *http.Request, now time.Time) shortfall
+	evaluate(evaluation) shortfall
+}
+
+// evaluation is what a requirement is judged on.
+type evaluation struct {
+	ctx     context.Context
+	token   *Token        // verified; nil for an anonymous caller on trial
+	request *http.Request // nil outside of a request
+	now     time.Time
+	leeway  time.Duration
 }
 
 // shortfall is what a token lacks. The zero value says: nothing.
@@ -32,7 +39,8 @@ type shortfall struct {
 	missing   int      // how many scopes, for comparing alternatives
 	scopes    []string // all that the failed requirement needs
 	acrValues []string
-	failed    Policy // for the log
+	maxAge    time.Duration // since the user was authenticated
+	failed    Policy        // for the log
 	err       error
 }
 
@@ -42,9 +50,13 @@ type lack uint8
 
 const (
 	lackScope     lack = 1 << iota // another token with more scopes would do
+	lackFresh                      // a fresh token would do
 	lackStepUp                     // another token after another authentication would do
 	lackForbidden                  // nothing that the client can ask for would do
 	lackUnknown                    // could not be decided, through a fault of ours
+	lackBroken                     // could not be decided, as our code panicked
+
+	undecided = lackUnknown | lackBroken
 )
 
 // less compares what two alternatives lack: first the ways, then the number of scopes.
@@ -66,17 +78,22 @@ func (s shortfall) refusal() *Error {
 	switch {
 	case s.lack&lackForbidden != 0:
 		e = refuse(ErrForbidden, reason)
+	case s.lack&lackBroken != 0:
+		return refuse(ErrInternal, reason)
 	case s.lack&lackUnknown != 0:
-		return refuse(ErrUnavailable, reason)
+		return refuse(ErrUndecided, reason)
 	case s.lack&lackStepUp != 0:
 		e = refuse(ErrAuthentication, reason)
-		e.ACRValues = slices.Clone(s.acrValues)
+		e.ACRValues, e.MaxAge = slices.Clone(s.acrValues), s.maxAge
+	case s.lack&lackFresh != 0:
+		e = refuse(ErrTokenAge, reason)
 	default:
 		e = refuse(ErrScope, reason)
 	}
 	if s.lack&lackScope != 0 {
 		e.Scopes = slices.Clone(s.scopes)
 	}
+	e.failed = s.failed
 	return e
 }
 
@@ -88,13 +105,13 @@ func All(parts ...Requirement) Requirement { return allOf{sealed("All", parts)} 
 func (a allOf) policy()        {}
 func (a allOf) String() string { return join(a.parts, " AND ") }
 
-func (a allOf) evaluate(t *Token, r *http.Request, now time.Time) shortfall {
+func (a allOf) evaluate(e evaluation) shortfall {
 	var (
 		sum   shortfall
 		worst lack
 	)
 	for _, part := range a.parts {
-		s := part.evaluate(t, r, now)
+		s := part.evaluate(e)
 		if s.lack == 0 {
 			continue
 		}
@@ -104,12 +121,13 @@ func (a allOf) evaluate(t *Token, r *http.Request, now time.Time) shortfall {
 		sum.lack |= s.lack
 		sum.missing += s.missing
 	}
-	if sum.lack&^lackUnknown != 0 {
-		sum.lack &^= lackUnknown // refused for certain, whatever the undecided part would have said
+	if sum.lack&^undecided != 0 {
+		sum.lack &^= undecided // refused for certain, whatever the undecided part would have said
 	}
 	if sum.lack != 0 {
 		// A client that asks only for what is missing would lose what it has: name all that is needed together.
-		sum.scopes, sum.acrValues = needs(a, t, r, now)
+		n := needs(a, e)
+		sum.scopes, sum.acrValues, sum.maxAge = n.scopes, n.acrValues, n.maxAge
 	}
 	return sum
 }
@@ -123,56 +141,72 @@ func Any(parts ...Requirement) Requirement { return anyOf{sealed("Any", parts)} 
 func (a anyOf) policy()        {}
 func (a anyOf) String() string { return join(a.parts, " OR ") }
 
-func (a anyOf) evaluate(t *Token, r *http.Request, now time.Time) shortfall {
-	_, least := a.least(t, r, now)
+func (a anyOf) evaluate(e evaluation) shortfall {
+	_, least := a.least(e)
 	return least
 }
 
 // least finds the part that lacks least, with what it lacks.
-func (a anyOf) least(t *Token, r *http.Request, now time.Time) (part Requirement, least shortfall) {
+func (a anyOf) least(e evaluation) (part Requirement, least shortfall) {
 	for i, candidate := range a.parts {
-		s := candidate.evaluate(t, r, now)
+		s := candidate.evaluate(e)
 		if s.lack == 0 {
 			return candidate, s
 		}
-		undecided := s.lack&lackUnknown != 0 // it might have granted, so nobody was refused for certain
-		if i == 0 || undecided || least.lack&lackUnknown == 0 && s.less(least) {
+		// An undecided part might have granted, so nobody was refused for certain.
+		if i == 0 || s.lack&undecided > least.lack&undecided || least.lack&undecided == 0 && s.less(least) {
 			part, least = candidate, s
 		}
 	}
 	return part, least
 }
 
-// needs lists what satisfies the requirement as a whole, met or not: all its scopes, and the authentication context
-// classes that each of its parts accepts. Of alternatives it takes the one that is met, or else lacks least.
-func needs(requirement Requirement, t *Token, r *http.Request, now time.Time) (scopes, acrValues []string) {
+// need is what satisfies a requirement as a whole, met or not, as far as a client can ask for it.
+type need struct {
+	scopes    []string
+	acrValues []string // nil: any
+	maxAge    time.Duration
+}
+
+// needs lists all scopes of the requirement, the authentication context classes that each of its parts accepts, and the
+// shortest age. Of alternatives it takes the one that is met, or else lacks least.
+func needs(requirement Requirement, e evaluation) (n need) {
 	switch requirement := requirement.(type) {
 	case scopeRequirement:
-		return requirement.scopes, nil
+		n.scopes = requirement.scopes
 	case anyScopeRequirement:
-		held := max(slices.IndexFunc(requirement.scopes, t.HasScope), 0)
-		return requirement.scopes[held : held+1], nil
+		held := max(slices.IndexFunc(requirement.scopes, e.token.HasScope), 0)
+		n.scopes = requirement.scopes[held : held+1]
 	case acrRequirement:
-		return nil, requirement.values
+		n.acrValues = requirement.values
+	case authAgeRequirement:
+		n.maxAge = requirement.most
 	case anyOf:
-		part, _ := requirement.least(t, r, now)
-		return needs(part, t, r, now)
+		part, _ := requirement.least(e)
+		return needs(part, e)
 	case allOf:
 		for _, part := range requirement.parts {
-			more, accepted := needs(part, t, r, now)
-			for _, scope := range more {
-				if !slices.Contains(scopes, scope) {
-					scopes = append(scopes, scope)
-				}
-			}
-			if acrValues == nil {
-				acrValues = slices.Clone(accepted)
-			} else if accepted != nil {
-				acrValues = slices.DeleteFunc(acrValues, func(acr string) bool { return !slices.Contains(accepted, acr) })
-			}
+			n.add(needs(part, e))
 		}
 	}
-	return scopes, acrValues
+	return n
+}
+
+// add takes in what is needed besides.
+func (n *need) add(more need) {
+	for _, scope := range more.scopes {
+		if !slices.Contains(n.scopes, scope) {
+			n.scopes = append(n.scopes, scope)
+		}
+	}
+	if n.acrValues == nil {
+		n.acrValues = slices.Clone(more.acrValues)
+	} else if more.acrValues != nil {
+		n.acrValues = slices.DeleteFunc(n.acrValues, func(acr string) bool { return !slices.Contains(more.acrValues, acr) })
+	}
+	if n.maxAge == 0 || more.maxAge != 0 && more.maxAge < n.maxAge {
+		n.maxAge = more.maxAge
+	}
 }
 
 type authenticated struct{}
@@ -180,9 +214,15 @@ type authenticated struct{}
 // Authenticated requires a valid token and nothing more of it.
 func Authenticated() Requirement { return authenticated{} }
 
-func (authenticated) policy()                                             {}
-func (authenticated) String() string                                      { return "authenticated" }
-func (authenticated) evaluate(*Token, *http.Request, time.Time) shortfall { return shortfall{} }
+func (authenticated) policy()        {}
+func (authenticated) String() string { return "authenticated" }
+
+func (a authenticated) evaluate(e evaluation) shortfall {
+	if e.token == nil { // only on trial
+		return shortfall{lack: lackForbidden, failed: a}
+	}
+	return shortfall{}
+}
 
 // sealed copies the parts of a combination and refuses what could make it mean nothing.
 func sealed(name string, parts []Requirement) []Requirement {
@@ -190,21 +230,21 @@ func sealed(name string, parts []Requirement) []Requirement {
 		misuse("%s without a requirement: an empty list would let everybody or nobody in", name)
 	}
 	for _, part := range parts {
-		checkPolicy(part)
+		checkRequirement(name, part)
 	}
 	return slices.Clone(parts)
 }
 
-// checkPolicy panics unless p is one of this package's own policies. A wrapper that embeds a Policy has its methods,
-// but what else it does, nobody has checked.
-func checkPolicy(p Policy) {
-	switch p := p.(type) {
+// checkRequirement panics unless r is one of this package's own requirements.
+func checkRequirement(where string, r Requirement) {
+	switch r := r.(type) {
 	case nil:
-		misuse("nil Policy")
+		misuse("%s: nil Policy", where)
 	case allOf, anyOf, authenticated, scopeRequirement, anyScopeRequirement, roleRequirement, anyRoleRequirement,
-		audienceRequirement, acrRequirement:
+		audienceRequirement, issuedByRequirement, acrRequirement, authAgeRequirement, tokenAgeRequirement, claimRequirement,
+		pathClaimRequirement, *satisfiesRequirement:
 	default:
-		misuse("%T is not a Policy of this package", p)
+		misuse("%s: %T is not a Requirement of this package", where, r)
 	}
 }
 
@@ -214,24 +254,4 @@ func join(parts []Requirement, operator string) string {
 		texts[i] = part.String()
 	}
 	return "(" + strings.Join(texts, operator) + ")"
-}
-
-// misuse reports a mistake of the programmer, with the place in his code, while the program starts.
-func misuse(format string, args ...any) {
-	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
-	own, _ := frames.Next()
-	place := "unknown place"
-	for {
-		frame, more := frames.Next()
-		// Not by the function's name: a closure that is inlined has that of its caller.
-		if filepath.Dir(frame.File) != filepath.Dir(own.File) || strings.HasSuffix(frame.File, "_test.go") {
-			place = fmt.Sprintf("%s:%d", frame.File, frame.Line)
-			break
-		}
-		if !more {
-			break
-		}
-	}
-	panic("bearerguard: " + fmt.Sprintf(format, args...) + " (" + place + ")")
 }

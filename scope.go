@@ -1,10 +1,8 @@
 package bearerguard
 
 import (
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
 )
@@ -18,10 +16,10 @@ func Scope(scopes ...string) Requirement { return scopeRequirement{checkedScopes
 func (s scopeRequirement) policy()        {}
 func (s scopeRequirement) String() string { return "scope " + strings.Join(s.scopes, " ") }
 
-func (s scopeRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+func (s scopeRequirement) evaluate(e evaluation) shortfall {
 	missing := 0
 	for _, scope := range s.scopes {
-		if !t.HasScope(scope) {
+		if !e.token.HasScope(scope) {
 			missing++
 		}
 	}
@@ -41,8 +39,8 @@ func AnyScope(scopes ...string) Requirement {
 func (s anyScopeRequirement) policy()        {}
 func (s anyScopeRequirement) String() string { return "any scope of " + strings.Join(s.scopes, " ") }
 
-func (s anyScopeRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
-	if slices.ContainsFunc(s.scopes, t.HasScope) {
+func (s anyScopeRequirement) evaluate(e evaluation) shortfall {
+	if slices.ContainsFunc(s.scopes, e.token.HasScope) {
 		return shortfall{}
 	}
 	return shortfall{lack: lackScope, missing: 1, scopes: s.scopes[:1], failed: s}
@@ -57,9 +55,9 @@ func Role(roles ...string) Requirement { return roleRequirement{checkedNames("Ro
 func (p roleRequirement) policy()        {}
 func (p roleRequirement) String() string { return "role " + quoteNames(p.roles) }
 
-func (p roleRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
+func (p roleRequirement) evaluate(e evaluation) shortfall {
 	for _, role := range p.roles {
-		if !t.HasRole(role) {
+		if !e.token.HasRole(role) {
 			return shortfall{lack: lackForbidden, failed: p}
 		}
 	}
@@ -76,8 +74,8 @@ func AnyRole(roles ...string) Requirement {
 func (p anyRoleRequirement) policy()        {}
 func (p anyRoleRequirement) String() string { return "any role of " + quoteNames(p.roles) }
 
-func (p anyRoleRequirement) evaluate(t *Token, _ *http.Request, _ time.Time) shortfall {
-	if slices.ContainsFunc(p.roles, t.HasRole) {
+func (p anyRoleRequirement) evaluate(e evaluation) shortfall {
+	if slices.ContainsFunc(p.roles, e.token.HasRole) {
 		return shortfall{}
 	}
 	return shortfall{lack: lackForbidden, failed: p}

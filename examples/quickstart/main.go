@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 
@@ -21,17 +22,17 @@ func service(cfg bearerguard.Config, files *bearerguard.Dir) (http.Handler, *bea
 	if err != nil {
 		return nil, nil, err
 	}
-	mux := http.NewServeMux()
-	handle := func(pattern string, policy bearerguard.Policy, handler http.Handler) {
-		mux.Handle(pattern, guard.Require(policy)(handler))
-	}
-	handle("GET /items", bearerguard.Scope("items:read"), bearerguard.Func(hello))
-	handle("GET /me", bearerguard.Authenticated(), bearerguard.Func(hello))
-	handle("POST /admin/reset", bearerguard.All(bearerguard.Scope("admin:reset"), bearerguard.Role("admin")), bearerguard.Func(hello))
-	handle("GET /files/{path...}", bearerguard.Scope("files:read"), files.Handler("path"))
-	handle("/", bearerguard.Authenticated(), http.NotFoundHandler())
+	mux := guard.NewMux() // no route without a policy
+	mux.Handle("GET /healthz", bearerguard.Public("load balancer probe"), http.HandlerFunc(healthy))
+	mux.Handle("GET /items", bearerguard.Scope("items:read"), bearerguard.Func(hello))
+	mux.Handle("GET /me", bearerguard.Authenticated(), bearerguard.Func(hello))
+	mux.Handle("POST /admin/reset", bearerguard.All(bearerguard.Scope("admin:reset"), bearerguard.Role("admin")), bearerguard.Func(hello))
+	mux.Handle("POST /transfer", bearerguard.All(bearerguard.Scope("transfer"), bearerguard.ACR("mfa")), bearerguard.Func(hello))
+	mux.Handle("GET /files/{path...}", bearerguard.Scope("files:read"), files.Handler("path"))
 	return mux, guard, nil
 }
+
+func healthy(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
 func hello(w http.ResponseWriter, _ *http.Request, t *bearerguard.Token) {
 	fmt.Fprintf(w, "hello %s\n", t.Subject())
@@ -61,7 +62,9 @@ func serve(addr string) error {
 		return err
 	}
 	defer remove()
-	handler, guard, err := service(issuer.Config(resource), files)
+	cfg := issuer.Config(resource)
+	cfg.OnDecision = bearerguard.LogDecisions(slog.Default())
+	handler, guard, err := service(cfg, files)
 	if err != nil {
 		return err
 	}

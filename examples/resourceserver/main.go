@@ -90,40 +90,24 @@ func run(s settings, guard *bearerguard.Guard, logger *slog.Logger) (err error) 
 	return server.Shutdown(drain)
 }
 
-// routes is the service. What lands on no route needs a token too, so that nobody can look around without one.
-func routes(guard *bearerguard.Guard, filesDir string) (http.Handler, func() error, error) {
+// routes is the service: every route with its policy. What lands on none of them needs a token too.
+func routes(guard *bearerguard.Guard, filesDir string) (*bearerguard.Mux, func() error, error) {
 	itemsRead := bearerguard.Scope("items:read")
-	guarded := map[string]struct {
-		policy  bearerguard.Policy
-		handler http.Handler
-	}{
-		"GET /api/items":        {itemsRead, reply(map[string]any{"items": []string{"apple", "pear"}})},
-		"POST /api/admin/reset": {bearerguard.All(bearerguard.Scope("admin:reset"), bearerguard.Role("admin")), reply(map[string]any{"reset": true})},
-		"GET /api/stepup":       {bearerguard.All(itemsRead, bearerguard.ACR("urn:interop:mfa")), reply(map[string]any{"stepup": true})},
-		"GET /api/whoami":       {bearerguard.Authenticated(), bearerguard.Func(whoami)},
-		"/":                     {bearerguard.Authenticated(), http.NotFoundHandler()},
+	mux := guard.NewMux()
+	mux.Handle("GET /healthz", bearerguard.Public("load balancer probe"), reply(map[string]any{"status": "ok"}))
+	mux.Handle("GET /api/items", itemsRead, reply(map[string]any{"items": []string{"apple", "pear"}}))
+	mux.Handle("POST /api/admin/reset", bearerguard.All(bearerguard.Scope("admin:reset"), bearerguard.Role("admin")), reply(map[string]any{"reset": true}))
+	mux.Handle("GET /api/stepup", bearerguard.All(itemsRead, bearerguard.ACR("urn:interop:mfa")), reply(map[string]any{"stepup": true}))
+	mux.Handle("GET /api/whoami", bearerguard.Authenticated(), bearerguard.Func(whoami))
+	if filesDir == "" {
+		return mux, func() error { return nil }, nil
 	}
-	closeFiles := func() error { return nil }
-	if filesDir != "" {
-		dir, err := bearerguard.OpenDir(filesDir, bearerguard.DirConfig{})
-		if err != nil {
-			return nil, nil, err
-		}
-		closeFiles = dir.Close
-		guarded["GET /api/files/{path...}"] = struct {
-			policy  bearerguard.Policy
-			handler http.Handler
-		}{bearerguard.Scope("files:read"), dir.Handler("path")}
+	dir, err := bearerguard.OpenDir(filesDir, bearerguard.DirConfig{})
+	if err != nil {
+		return nil, nil, err
 	}
-	mux := http.NewServeMux()
-	for pattern, route := range guarded {
-		mux.Handle(pattern, guard.Require(route.policy)(route.handler))
-	}
-	mux.Handle("GET /healthz", reply(map[string]any{"status": "ok"}))
-	if path := guard.MetadataPath(); path != "" {
-		mux.Handle(path, guard.Metadata())
-	}
-	return mux, closeFiles, nil
+	mux.Handle("GET /api/files/{path...}", bearerguard.Scope("files:read"), dir.Handler("path"))
+	return mux, dir.Close, nil
 }
 
 // whoami shows what the token says about its bearer.
