@@ -16,11 +16,13 @@ import (
 // A request is answered in this order: a path that is not canonical with 400; the protected resource metadata of the
 // guards; then by its route, guarded by the route's policy. What lands on no route needs a valid token for the Mux's own
 // guard before it gets the 404, 405 or redirect of ServeMux, so nobody can look around without one. HEAD is guarded as
-// GET is, and OPTIONS and CONNECT like any other method.
+// GET is, and OPTIONS and CONNECT like any other method. Metadata that views on several hosts have at one path is chosen
+// by the Host field among them; it is public all the same.
 //
 // Registration panics, naming both places in the code, when a pattern is bad or conflicts with another, and when a route
-// opens a hole: when a request with another method for the path of a guarded route would land on a public or optional
-// route of another path. A fence mends that: mux.Handle("/admin", Authenticated(), http.NotFoundHandler()).
+// opens a hole: when a request for the path of a guarded route would land, by its method or otherwise, on a public or
+// optional route that was written for other paths too. A fence mends that: with a public "POST /" and a guarded "GET /admin",
+// mux.Handle("POST /admin", Authenticated(), http.NotFoundHandler()).
 type Mux struct {
 	guard *Guard
 	table *table
@@ -41,6 +43,7 @@ type route struct {
 	guarded
 	pattern      string
 	method, path string
+	shape        []string // of the path
 	wildcards    []string
 	place        string // in the code that registered it
 }
@@ -60,7 +63,7 @@ func (m *Mux) With(view *Guard) *Mux {
 	defer m.table.mu.Unlock()
 	known := false
 	for _, g := range m.table.guards {
-		known = known || g.MetadataPath() == view.MetadataPath()
+		known = known || g.resource == view.resource
 	}
 	if !known {
 		m.table.guards = append(m.table.guards, view)
@@ -104,18 +107,20 @@ func (m *Mux) newRoute(pattern string, p Policy, handler http.Handler) *route {
 	if clean := path.Clean(r.path); clean != r.path && clean+"/" != r.path {
 		misuse("Mux.Handle %q: the path is not canonical, so nothing could ever match it", pattern)
 	}
-	r.wildcards = wildcardsOf(r.path)
+	r.shape, r.wildcards = shapeOf(r.path), wildcardsOf(r.path)
 	if r.plan.require == nil {
 		if r.method == "" {
 			misuse("Mux.Handle %q: a public pattern must name its method", pattern)
 		}
 		return r
 	}
-	walk(r.plan.require, func(part Requirement) {
-		if needs, ok := part.(pathClaimRequirement); ok && !slices.Contains(r.wildcards, needs.wildcard) {
-			misuse("Mux.Handle %q: %v needs the wildcard {%s}", pattern, p, needs.wildcard)
-		}
-	})
+	for _, asked := range []Requirement{r.plan.require, r.plan.trial} {
+		walk(asked, func(part Requirement) {
+			if needs, ok := part.(pathClaimRequirement); ok && !slices.Contains(r.wildcards, needs.wildcard) {
+				misuse("Mux.Handle %q: %v needs the wildcard {%s}", pattern, p, needs.wildcard)
+			}
+		})
+	}
 	return r
 }
 
@@ -154,11 +159,10 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.refusePath(w, r, err)
 		return
 	}
-	for _, g := range t.guards {
-		if g.metadata != nil && r.URL.Path == g.metadata.Path {
-			g.metadataHandler(t.scopes(g)).ServeHTTP(w, r)
-			return
-		}
+	if g := t.metadataFor(r); g != nil && err == nil {
+		m.guard.core.transport.setHSTS(w, r)
+		g.metadataHandler(t.scopes(g)).ServeHTTP(w, r)
+		return
 	}
 	found, _ := t.serve.Handler(r)
 	h, ok := found.(*route)
@@ -176,9 +180,26 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// metadataFor is the guard whose metadata a request asks for. Resources on different hosts may have it at one path.
+func (t *table) metadataFor(r *http.Request) (found *Guard) {
+	for _, g := range t.guards {
+		if g.metadata == nil || r.URL.Path != g.metadata.Path {
+			continue
+		}
+		if strings.EqualFold(r.Host, g.metadata.Host) {
+			return g
+		}
+		if found == nil {
+			found = g
+		}
+	}
+	return found
+}
+
 func (m *Mux) refusePath(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := refuse(ErrPath, err)
 	m.guard.report(r.Context(), r, &unrouted, outcome{refusal: refusal}, time.Now())
+	m.guard.core.transport.setHSTS(w, r)
 	m.guard.answer(w, refusal)
 }
 

@@ -128,7 +128,11 @@ func advertised(requirement Requirement) (scopes []string) {
 		return advertised(requirement.parts[0])
 	case allOf:
 		for _, part := range requirement.parts {
-			scopes = append(scopes, advertised(part)...)
+			for _, scope := range advertised(part) {
+				if !slices.Contains(scopes, scope) { // the challenge names each once
+					scopes = append(scopes, scope)
+				}
+			}
 		}
 	}
 	return scopes

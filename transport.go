@@ -75,6 +75,11 @@ func (t *transport) check(r *http.Request) error {
 	if t.insecure {
 		return nil
 	}
+	return t.judge(r)
+}
+
+// judge is check without the exemption of InsecureAllowHTTP.
+func (t *transport) judge(r *http.Request) error {
 	if proto, ok := forwardedCleartext(r.Header); ok {
 		return fmt.Errorf("from %s (%s)", jose.Quote(r.RemoteAddr), proto)
 	}
@@ -90,14 +95,21 @@ func (t *transport) check(r *http.Request) error {
 	if peer, ok := peerOf(r); ok && (peer.IsLoopback() || within(peer, t.cleartextFrom)) {
 		return nil
 	}
-	hint := ""
+	return fmt.Errorf("from %s%s", jose.Quote(r.RemoteAddr), t.hint(r.Header))
+}
+
+// hint says which fields to set if the peer is a proxy after all.
+func (t *transport) hint(h http.Header) string {
+	remedy := "set TrustedProxies and ProxyHeader"
+	if t.header != "" {
+		remedy = "TrustedProxies does not list this peer"
+	}
 	for _, name := range [...]string{"X-Forwarded-Proto", "Forwarded"} {
-		if value := r.Header.Get(name); value != "" && t.header != name {
-			hint = fmt.Sprintf(" (%s: %s not believed): set TrustedProxies and ProxyHeader", name, jose.Quote(value))
-			break
+		if value := h.Get(name); value != "" {
+			return fmt.Sprintf(" (%s: %s not believed): %s", name, jose.Quote(value), remedy)
 		}
 	}
-	return fmt.Errorf("from %s%s", jose.Quote(r.RemoteAddr), hint)
+	return ": if it is a proxy that ends TLS, " + remedy
 }
 
 func (t *transport) fromProxy(r *http.Request) bool {
@@ -108,13 +120,13 @@ func (t *transport) fromProxy(r *http.Request) bool {
 // setHSTS adds Strict-Transport-Security, if it is asked for, to what goes over TLS, and never to what goes in the clear
 // (RFC 6797, Section 7.2).
 func (t *transport) setHSTS(w http.ResponseWriter, r *http.Request) {
-	if t.hsts == "" || r.TLS == nil && !t.fromProxy(r) || t.check(r) != nil {
-		return
+	if t.hsts == "" || r.TLS == nil && !t.fromProxy(r) || t.judge(r) != nil {
+		return // judge, not check: that cleartext is allowed makes no TLS of it
 	}
 	w.Header().Set("Strict-Transport-Security", t.hsts)
 }
 
-var errProxyHeader = errors.New("the trusted proxy did not say, in the configured header and once, that the client came by https")
+var errProxyHeader = errors.New("a peer in TrustedProxies did not say, in the header that ProxyHeader names and once, that the client came by https")
 
 // checkProxy reads what a trusted proxy says about the hop before it: its own, rightmost, element. What is malformed or
 // missing is no https.
@@ -136,11 +148,18 @@ func (t *transport) checkProxy(r *http.Request) error {
 	proto, seen := "", 0
 	for pair := range strings.SplitSeq(last, ";") { // RFC 7239, Section 4; a quoted comma or semicolon cuts a value in two
 		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if !ok || strings.Count(value, `"`)%2 != 0 {
+		if rest, quoted := strings.CutPrefix(value, `"`); quoted {
+			if value, quoted = strings.CutSuffix(rest, `"`); !quoted {
+				return errProxyHeader
+			}
+		}
+		// Any other quote is an escaped one, or cut out of a value that goes on: what a client can make the proxy quote, such
+		// as a host, must not be read as a pair.
+		if !ok || strings.Contains(value, `"`) {
 			return errProxyHeader
 		}
 		if strings.EqualFold(name, "proto") {
-			proto = strings.Trim(value, `"`)
+			proto = value
 			seen++
 		}
 	}

@@ -81,6 +81,8 @@ func judgement(old, current string) string {
 	switch {
 	case oldResource != newResource:
 		return " — for another audience"
+	case slices.Equal(oldParts, newParts):
+		return ""
 	case opened(newParts) && !opened(oldParts):
 		return " — weaker: anonymous callers get in"
 	case opened(oldParts) && !opened(newParts):
@@ -98,6 +100,7 @@ func conjunction(policy string) (parts []string, resource string) {
 	if i := strings.LastIndex(policy, ", for "); i >= 0 {
 		policy, resource = policy[:i], policy[i+len(", for "):]
 	}
+	policy, _, _ = strings.Cut(policy, ", on trial ") // what is on trial refuses nobody
 	if inner, ok := strings.CutPrefix(policy, "("); ok && !strings.Contains(policy, " OR ") && strings.Count(policy, "(") == 1 {
 		return strings.Split(strings.TrimSuffix(inner, ")"), " AND "), resource
 	}
