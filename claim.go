@@ -85,7 +85,7 @@ func Satisfies(name string, ask func(ctx context.Context, t *Token, r *http.Requ
 	if ask == nil {
 		misuse("Satisfies %q: nil function", name)
 	}
-	return &satisfiesRequirement{name, ask} // a pointer, so that policies stay comparable
+	return &satisfiesRequirement{name, ask}
 }
 
 func (s *satisfiesRequirement) policy()        {}

@@ -115,8 +115,8 @@ func (a allOf) evaluate(e evaluation) shortfall {
 		if s.lack == 0 {
 			continue
 		}
-		if s.lack > worst {
-			worst, sum.failed, sum.err = s.lack, s.failed, s.err
+		if certain := s.lack &^ undecided; sum.failed == nil || certain > worst {
+			worst, sum.failed, sum.err = certain, s.failed, s.err
 		}
 		sum.lack |= s.lack
 		sum.missing += s.missing

@@ -52,6 +52,9 @@ func (h *guarded) serveVerdict(w http.ResponseWriter, r *http.Request, outer ver
 	case refusal != nil:
 		h.guard.answer(w, refusal)
 	case h.plan.require == nil:
+		if outer.token != nil && verdictFrom(r.Context()) != outer { // handed in as an argument, and not ours to lose
+			r = r.WithContext(&tokenContext{r.Context(), outer})
+		}
 		h.next.ServeHTTP(w, r)
 	case h.direct != nil:
 		h.direct.serveVerdict(w, r, v)

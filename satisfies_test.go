@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -145,5 +146,37 @@ func TestSatisfiesIsAsked(t *testing.T) {
 		if w, got := serve(t, g.Require(policy), guardtest.NewRequest("GET", "/x", "")); w.Code != 200 || got != nil || asked != 0 {
 			t.Errorf("anonymous under %v: %d, asked %d times", policy, w.Code, asked)
 		}
+	}
+}
+
+// What refuses for certain is what the operator is told of, whatever could not be decided beside it.
+func TestCertainRefusalIsNamed(t *testing.T) {
+	s := newService(t)
+	failing := bearerguard.Satisfies("database", func(context.Context, *bearerguard.Token, *http.Request) (bool, error) {
+		return false, errors.New("down")
+	})
+	for _, policy := range []bearerguard.Policy{
+		bearerguard.All(failing, bearerguard.Role("admin")), bearerguard.All(bearerguard.Role("admin"), failing),
+	} {
+		_, err := s.guard.Verify(t.Context(), s.iss.Token(nil), policy)
+		var refusal *bearerguard.Error
+		if !errors.As(err, &refusal) || refusal.Cause != bearerguard.ErrForbidden || !strings.Contains(refusal.Error(), "role admin") {
+			t.Errorf("%v: %v", policy, err)
+		}
+	}
+}
+
+// A Public directly under Require keeps the Token that the outer layer has found.
+func TestPublicUnderRequireKeepsTheToken(t *testing.T) {
+	s := newService(t)
+	seen := ""
+	inner := s.guard.Require(bearerguard.Public("inner"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if token, ok := bearerguard.FromContext(r.Context()); ok {
+			seen = token.Subject()
+		}
+	}))
+	s.guard.Require(bearerguard.Authenticated())(inner).ServeHTTP(httptest.NewRecorder(), guardtest.NewRequest("GET", "/", s.iss.Token(nil)))
+	if seen != "alice" {
+		t.Errorf("the handler sees %q", seen)
 	}
 }
