@@ -6,17 +6,17 @@
 //	canonical path → transport → bearer token → strict parse → issuer → algorithm, time, audience (may only refuse)
 //	→ key → signature → kind and claims → policy → handler
 //
-// Make a Guard with [New] and wrap handlers with [Guard.Require] and a [Policy]: [Scope], [Role], [Audience], [ACR],
-// [Authenticated], combined by [All] and [Any]. The handler gets the verified [Token] from [FromContext] or, under
-// [Func], as an argument.
+// Make a Guard with [New] and register handlers on a [Mux], each with a [Policy]; or wrap them with [Guard.Require]. A
+// Policy is a [Scope], [Role], [Audience], [ACR], [Claim] or another requirement, combined by [All] and [Any], or
+// [Public] or [Optional]. The handler gets the verified [Token] from [FromContext] or, under [Func], as an argument.
 //
 // Apart from that chain, [Dir] opens and serves files that are named by callers, and never leaves its directory.
 //
 // # Reading order
 //
-// config.go and guard.go for the frame; policy.go, scope.go, audience.go and stepup.go for what a route may ask;
-// bearer.go and verifier.go for how a token is judged; issuer.go and profile.go for whom it is believed from; errors.go for
-// how a refusal is answered.
+// config.go and guard.go for the frame; mux.go and require.go for routes; policy.go, public.go, scope.go, claim.go and
+// stepup.go for what a route may ask; decide.go, bearer.go, verifier.go and claims.go for how a request is judged;
+// issuer.go, profile.go and providers.go for whom it is believed from; errors.go for how a refusal is answered.
 //
 // # What it does not do
 //
