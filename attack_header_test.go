@@ -81,7 +81,7 @@ func TestAttackHeaderKeys(t *testing.T) {
 		"http://" + port.address + `\@` + host + "/jwks", iss.URL() + "/../" + port.address, "file://" + file, file, "http://169.254.169.254/latest/meta-data/",
 		"http://[::ffff:169.254.169.254]/", "http://localhost/", "gopher://" + port.address + "/_GET", "ftp://" + port.address, "data:application/json," + forgeJSON(evilJWK), "",
 	} {
-		short := strings.ReplaceAll(strings.ReplaceAll(url, port.address, "evil"), file, "/tmp/jwks.json")
+		short := strings.ReplaceAll(strings.ReplaceAll(url, port.address, "evil"), file, "/jwks.json")
 		if len(short) > 80 {
 			short = short[:80]
 		}

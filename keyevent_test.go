@@ -211,6 +211,8 @@ func TestAttackKeyEvents(t *testing.T) {
 		spoil spoils
 	}{
 		{"2,000 bad keys", 65, many(func(int) string { return "{}" })},
+		{"64 bad keys and a good one", 65, publish(strings.Repeat("{},", 63) + "{}")},
+		{"63 bad keys and a good one", 64, publish(strings.Repeat("{},", 62) + "{}")},
 		{"2,000 good keys", 65, many(func(n int) string { return set(short, guardtest.Claims{"kid": fmt.Sprint(n), "use": "sig"}) })},
 		{"2,000 kids, each with two keys", 65, many(func(n int) string {
 			return set(guardtest.Claims{"kty": "OKP", "crv": "Ed25519", "x": own().ed25519JWK["x"], "kid": fmt.Sprint(n / 2)}, nil)

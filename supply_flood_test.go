@@ -127,6 +127,23 @@ func TestFloodInTime(t *testing.T) {
 			}
 		}
 	})
+	inTime(t, "L-09 a key that was asked for in vain is taken within a cool-down of its publication", func(t *testing.T, iss *guardtest.Issuer, guard *bearerguard.Guard) {
+		hold(t, guard, ok200, longLived(iss))
+		iss.PublishJWKS(string(iss.JWKS()))
+		iss.Rotate("Ed25519") // and signs with it, before it is published
+		early := longLived(iss)
+		for range 300 {
+			hold(t, guard, badTk, early)
+			time.Sleep(100 * time.Millisecond)
+		}
+		iss.PublishJWKS("")
+		since := time.Now()
+		for causeOf(guard, early) != "" {
+			if time.Sleep(100 * time.Millisecond); time.Since(since) > 6*time.Second+100*time.Millisecond {
+				t.Fatal("not accepted within a cool-down")
+			}
+		}
+	})
 	inTime(t, "L-09 the same kid over and over", func(t *testing.T, iss *guardtest.Issuer, guard *bearerguard.Guard) {
 		hold(t, guard, ok200, longLived(iss))
 		iss.ResetRequests()
